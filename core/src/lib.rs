@@ -1,0 +1,18 @@
+//! WebSockets tied to a login, as one state machine without sockets, threads or a clock.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod broker;
+pub mod http;
+pub mod ids;
+mod index;
+pub mod session;
+mod slab;
+pub mod stomp;
+pub mod time;
+mod wheel;
+pub mod ws;

@@ -1,0 +1,1 @@
+//! tethered through a C ABI.

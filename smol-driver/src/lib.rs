@@ -1,0 +1,1 @@
+//! tethered on smol.
