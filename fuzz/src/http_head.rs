@@ -1,0 +1,4 @@
+//! Target `http_head`.
+
+/// Runs one input; panics where an invariant breaks.
+pub fn run(_data: &[u8]) {}
