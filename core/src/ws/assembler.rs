@@ -227,8 +227,8 @@ impl Assembler {
             Opcode::Ping => Ok(Incoming::Ping(payload)),
             Opcode::Pong => Ok(Incoming::Pong(payload)),
             _ => {
-                self.closed = true;
                 let frame = CloseFrame::parse(payload).map_err(|violation| self.fail(violation))?;
+                self.closed = true;
                 Ok(Incoming::Close(frame))
             }
         }

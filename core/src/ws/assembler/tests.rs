@@ -48,6 +48,8 @@ impl Peer {
                 Ok(Some(incoming)) => self.seen.push(incoming.into()),
                 Ok(None) => return assert!(input.is_empty(), "all input is used up"),
                 Err(violation) => {
+                    let again = self.assembler.next(&self.limits, &mut input, &mut self.partial);
+                    assert_eq!(again, Err(violation), "a violation lasts");
                     if self.seen.last() != Some(&Seen::Violation(violation)) {
                         self.seen.push(Seen::Violation(violation));
                     }
