@@ -96,6 +96,8 @@ pub struct Session {
     pub sweep_interval_ms: u64,
     /// How long the store may be away before sockets it has not vouched for are closed, in milliseconds. Default 300,000.
     pub blind_ms: u64,
+    /// How long an external store may take for an answer, in milliseconds; after that it counts as lost. Default 2,000.
+    pub reply_ms: u64,
     /// Which messages renew.
     pub renew: Renew,
 }
@@ -255,6 +257,7 @@ impl Default for Session {
             check_interval_ms: 5_000,
             sweep_interval_ms: 60_000,
             blind_ms: 300_000,
+            reply_ms: 2_000,
             renew: Renew::default(),
         }
     }

@@ -22,8 +22,6 @@ pub(crate) struct Times {
     /// How often it is checked without a cause; `None`: the store cannot end a session without a notice.
     pub(crate) look_every_ms: Option<u64>,
     pub(crate) blind_ms: u64,
-    /// After this long an open question counts as lost.
-    pub(crate) reply_ms: u64,
 }
 
 /// What is to be asked of the store.
@@ -65,6 +63,8 @@ pub(crate) struct Life {
     touched: Instant,
     /// When the store last vouched for it.
     confirmed: Instant,
+    /// When it is looked at without a cause.
+    look_at: Instant,
     /// When the open question was asked, or when to ask again while the store is away.
     asked: Instant,
     /// When it became suspect.
@@ -106,6 +106,7 @@ impl Life {
             activity: now,
             touched: now,
             confirmed: now,
+            look_at: Instant::NEVER,
             asked: now,
             suspected: now,
             state: State::Loading,
@@ -183,14 +184,18 @@ impl Life {
         Some(self.ask(now, if self.state == State::Loading { Kind::Load } else { Kind::Check }))
     }
 
+    /// Something may have been missed: it is looked at at `at` at the latest.
+    pub(crate) fn doubt(&mut self, at: Instant) {
+        self.look_at = self.look_at.min(at);
+    }
+
+    /// Activity that no touch has carried yet: how long ago it was, in milliseconds.
+    pub(crate) fn untold(&self, now: Instant) -> Option<u64> {
+        (self.dirty && self.state != State::Loading).then(|| now.since(self.activity))
+    }
+
     /// What time itself leads to at `now`.
     pub(crate) fn tick(&mut self, now: Instant, times: &Times) -> (Outcome, Option<Ask>) {
-        if self.open.is_some() && now.since(self.asked) >= times.reply_ms {
-            let (outcome, ask) = self.answer(now, &Answer::Lost, times);
-            if matches!(outcome, Outcome::Ended { .. }) || ask.is_some() {
-                return (outcome, ask);
-            }
-        }
         if self.state == State::Unknown && now.since(self.confirmed) >= times.blind_ms {
             return (self.store_lost(now, times), None);
         }
@@ -215,7 +220,7 @@ impl Life {
                 self.why = Why::Touch;
                 Some(Kind::Touch)
             }
-            State::Alive if times.look_every_ms.is_some_and(|ms| now.since(self.confirmed) >= ms) => {
+            State::Alive if now >= self.look_at => {
                 self.why = Why::Sweep;
                 Some(Kind::Check)
             }
@@ -227,16 +232,16 @@ impl Life {
     /// When [`tick`](Self::tick) has something to do.
     pub(crate) fn due(&self, times: &Times) -> Instant {
         let gate = if self.holds { Instant::NEVER } else { self.deadline };
+        let blind = if self.state == State::Unknown { self.confirmed.after(times.blind_ms) } else { Instant::NEVER };
         if self.open.is_some() {
-            return gate.min(self.asked.after(times.reply_ms));
+            return gate.min(blind);
         }
         match self.state {
             State::Loading | State::Suspect => Instant::default(),
-            State::Unknown => gate.min(self.retry_at(times)).min(self.confirmed.after(times.blind_ms)),
+            State::Unknown => gate.min(self.retry_at(times)).min(blind),
             State::Alive => {
                 let touch = if self.dirty { self.touch_at(times) } else { Instant::NEVER };
-                let look = times.look_every_ms.map_or(Instant::NEVER, |ms| self.confirmed.after(ms));
-                gate.min(touch).min(look)
+                gate.min(touch).min(self.look_at)
             }
         }
     }
@@ -247,6 +252,7 @@ impl Life {
         match answer {
             Answer::Alive { ttl_ms, .. } => {
                 self.confirmed = now;
+                self.look_at = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 if core::mem::take(&mut self.again) {
                     let next = if self.state == State::Loading || kind == Some(Kind::Load) { Kind::Load } else { Kind::Check };
@@ -346,7 +352,7 @@ const RETRY_MS: u64 = 1_000;
 mod tests {
     use super::*;
 
-    const TIMES: Times = Times { touch_interval_ms: 1_000, look_every_ms: Some(60_000), blind_ms: 300_000, reply_ms: 2_000 };
+    const TIMES: Times = Times { touch_interval_ms: 1_000, look_every_ms: Some(60_000), blind_ms: 300_000 };
 
     fn at(ms: u64) -> Instant {
         Instant::from_millis(ms)
@@ -465,16 +471,6 @@ mod tests {
         }
         assert!(held && !life.passes(at(now)));
         assert!(matches!(life.tick(at(300_000), &TIMES).0, Outcome::Ended { cause: Cause::StoreLost, .. }));
-    }
-
-    #[test]
-    fn silent_store_counts_as_lost_after_its_reply_time() {
-        let mut life = bound(60_000);
-        assert!(life.sweep(at(0)).is_some());
-        assert_eq!(life.due(&TIMES), at(2_000));
-        assert_eq!(life.tick(at(2_000), &TIMES), (Outcome::Same, None));
-        assert!(life.passes(at(2_001)));
-        assert_eq!(life.due(&TIMES), at(3_000));
     }
 
     #[test]
