@@ -162,6 +162,8 @@ pub struct Limits {
     pub pong_time_ms: u64,
     /// SUBS: subscriptions of one client. Default 128.
     pub subscriptions: u32,
+    /// PATTERNS: different patterns that are subscribed to, in all. Default 1,024.
+    pub patterns: u32,
     /// DEST: bytes of a destination. Default 512.
     pub destination_bytes: usize,
     /// DEST: segments of a destination. Default 32.
@@ -299,6 +301,7 @@ impl Default for Limits {
             ping_every_ms: 25_000,
             pong_time_ms: 20_000,
             subscriptions: 128,
+            patterns: 1_024,
             destination_bytes: 512,
             destination_segments: 32,
             beat_floor_ms: 1_000,

@@ -1,6 +1,8 @@
 //! How clients leave and sockets end.
 
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::socket::{NONE, Phase, Role};
@@ -46,8 +48,8 @@ impl Code {
         })
     }
 
-    const fn reason(self) -> &'static str {
-        match self {
+    fn reason(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Ended => SESSION_ENDED,
             Self::StoreLost => "The session store cannot be reached",
             Self::Slow => "Too slow: what was sent is not read",
@@ -55,15 +57,23 @@ impl Code {
             Self::Drain => "The server is going down",
             Self::ControlRate => "Too many pings and pongs: at most CTRL_RATE in 10 s",
             Self::MessageRate => "Too many messages: at most MSG_RATE a second",
-            Self::Violation(violation) => violation.reason(),
+            Self::Violation(violation) => return Cow::Owned(violation.to_string()),
             Self::Normal | Self::Protocol | Self::Echo(_) | Self::Empty => "",
-        }
+        })
     }
 }
 
 /// What ends a login ends its sockets with; word for word Spring Session's (`WebSocketRegistryListener`).
 pub(super) const SESSION_ENDED: &str =
     "This connection was established under an authenticated HTTP Session that has expired";
+
+/// What becomes of the output that waits when a client is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    /// All but the frame that is half written.
+    Dropped,
+    Kept,
+}
 
 /// Spreads the Close frames of many sockets that end together.
 #[derive(Debug)]
@@ -100,12 +110,12 @@ impl Pacer {
 impl Hub {
     /// The client is gone from every book; nothing it says is heard, and nothing more is said to it but a Close.
     /// Returns its socket.
-    fn remove_client(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>) -> Option<u32> {
+    fn remove_client(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>, queue: Queue) -> Option<u32> {
         let id = self.client_id(client);
         let socket = self.clients.slot(client)?.socket;
         self.release(client);
         let mut it = self.clients.remove(id.slot(), id.generation())?;
-        self.broker.remove(client, &mut it.subscriptions);
+        self.broker.remove(&mut it.subscriptions);
         let slot = self.live(socket)?;
         let mut freed = 0;
         let at = self.sockets.slot_mut(slot)?;
@@ -113,7 +123,8 @@ impl Hub {
         at.gated = true;
         let token = at.token;
         if let Some(cold) = &mut at.cold {
-            freed = cold.output.drop_unstarted() + cold.inbox.len() + cold.partial.len() + cold.frame.len();
+            freed = if queue == Queue::Dropped { cold.output.drop_unstarted() } else { 0 };
+            freed += cold.inbox.len() + cold.partial.len() + cold.frame.len();
             cold.inbox.clear();
             cold.partial.clear();
             cold.frame.clear();
@@ -132,7 +143,7 @@ impl Hub {
             Cause::Drain => Code::Drain,
             _ => Code::Ended,
         };
-        if let Some(slot) = self.remove_client(client, cause, principal) {
+        if let Some(slot) = self.remove_client(client, cause, principal, Queue::Dropped) {
             let socket = self.socket_id(slot);
             if self.closing.waiting.is_empty() && self.closing.take(self.now.mono) {
                 self.close(slot, code);
@@ -168,8 +179,19 @@ impl Hub {
             && client != NONE
         {
             let principal = self.principal(client);
-            self.remove_client(client, cause, principal);
+            self.remove_client(client, cause, principal, Queue::Dropped);
         }
+    }
+
+    /// The last message to the client of a socket is queued: what is queued is still written, then comes the Close.
+    pub(super) fn finish_socket(&mut self, slot: u32, code: Code, cause: Cause) {
+        if let Some(client) = self.sockets.slot(slot).map(|socket| socket.client)
+            && client != NONE
+        {
+            let principal = self.principal(client);
+            self.remove_client(client, cause, principal, Queue::Kept);
+        }
+        self.close(slot, code);
     }
 
     /// Sends a Close frame, once, and then only waits for the peer to end the connection.
@@ -182,7 +204,7 @@ impl Hub {
             socket.gated = true;
             match code.code() {
                 Some(number) => {
-                    let payload = ws::close_payload(number, code.reason());
+                    let payload = ws::close_payload(number, &code.reason());
                     self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, payload.as_bytes()));
                 }
                 None => self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, b"")),
@@ -239,6 +261,7 @@ impl Hub {
     /// Closes the socket at once.
     pub(super) fn hang_up(&mut self, slot: u32) {
         self.leave_of(slot, Cause::Peer);
+        self.not_half_open(slot);
         let id = self.socket_id(slot);
         let Some(socket) = self.sockets.remove(id.slot(), id.generation()) else { return };
         if let Some(mut cold) = socket.cold {
@@ -248,9 +271,6 @@ impl Hub {
             self.pool.push(cold);
         }
         self.addresses.leave(socket.address);
-        if socket.role == Role::Head || socket.role == Role::Body {
-            self.not_half_open(socket.address);
-        }
         self.stats.closed += 1;
         self.actions.push_back(Action::Close { socket: id, token: socket.token });
     }

@@ -34,14 +34,14 @@ impl Hub {
                 self.answered(asked, &Answer::Lost);
             }
         }
-        for _ in 0..TIMERS_A_TURN {
-            let Some(key) = self.wheel.pop(self.now.mono) else { break };
+        let mut budget = TIMERS_A_TURN;
+        while let Some(key) = self.wheel.pop(self.now.mono, &mut budget) {
             let (kind, generation, slot) = (key >> 56, (key >> 32) as u32 & 0x00ff_ffff, key as u32);
             if kind == SESSION {
-                if self.registry.generation(slot) & 0x00ff_ffff == generation {
+                if self.registry.generation(slot).is_some_and(|now| now & 0x00ff_ffff == generation) {
                     self.session_due(slot);
                 }
-            } else if self.sockets.generation(slot) & 0x00ff_ffff == generation {
+            } else if self.sockets.generation(slot).is_some_and(|now| now & 0x00ff_ffff == generation) {
                 self.socket_due(slot);
             }
         }
@@ -50,7 +50,7 @@ impl Hub {
     /// Arms the socket's timer for the next thing that may become due, if none is armed for then.
     pub(super) fn arm_socket(&mut self, slot: u32) {
         let due = self.due(slot);
-        let generation = self.sockets.generation(slot);
+        let Some(generation) = self.sockets.generation(slot) else { return };
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         if due < socket.armed {
             socket.armed = due;
@@ -122,7 +122,8 @@ impl Hub {
         let limits = &self.config.limits;
         match socket.role {
             Role::Head if socket.spoke && socket.cold.is_none() => self.hang_up(slot),
-            Role::Head | Role::Body => self.refuse(slot, http::Refusal::RequestTimeout),
+            Role::Head => self.refuse(slot, http::Refusal::HeadTime),
+            Role::Body => self.refuse(slot, http::Refusal::BodyTime),
             Role::Waiting => self.hang_up(slot),
             Role::Lingering => self.hang_up(slot),
             Role::Ws => {

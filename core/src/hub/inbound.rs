@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::closing::Code;
-use super::socket::{Cold, NONE, Phase, Role};
+use super::socket::{NONE, Phase, Role};
 use super::{Action, Delivery, DeliveryKind, Hub};
 use crate::config::Protocol;
 use crate::session::Cause;
@@ -107,11 +107,10 @@ impl Hub {
 
     fn frames(&mut self, slot: u32, bytes: &mut [u8]) {
         let limits = self.message_limits(slot);
-        let Some(socket) = self.sockets.slot_mut(slot) else { return };
         let id = self.socket_id(slot);
-        let Some(socket_now) = self.sockets.slot_mut(slot) else { return };
-        let mut assembler = socket_now.assembler;
-        let (mut partial, mut frame) = match &mut socket_now.cold {
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        let mut assembler = core::mem::replace(&mut socket.assembler, ws::Assembler::new(ws::Role::Server));
+        let (mut partial, mut frame) = match &mut socket.cold {
             Some(cold) => (core::mem::take(&mut cold.partial), core::mem::take(&mut cold.frame)),
             None => Default::default(),
         };
@@ -310,13 +309,6 @@ impl Hub {
     /// Whether this client has joined, for who needs a phase without the borrow.
     pub(super) fn phase(&self, client: u32) -> Option<Phase> {
         self.clients.slot(client).map(|client| client.phase)
-    }
-}
-
-impl Cold {
-    /// The pong that waited for the output to move.
-    pub(super) fn take_pong(&mut self) -> Option<Box<[u8]>> {
-        self.pong.take()
     }
 }
 

@@ -16,6 +16,7 @@ mod closing;
 mod deadline;
 mod event;
 mod inbound;
+mod outbound;
 mod output;
 mod publish;
 mod request;
@@ -76,7 +77,17 @@ pub struct Hub {
     receipts: VecDeque<(ClientId, Box<str>)>,
     /// Colds that are not in use.
     pool: Vec<Box<Cold>>,
+    /// Where messages to the application are copied to.
     arena: BytesMut,
+    /// Where STOMP frames to one client are put together.
+    scratch: BytesMut,
+    /// The paths of the endpoints.
+    paths: Vec<Arc<str>>,
+    /// Tells the message ids of one run of the server from another's.
+    run: alloc::string::String,
+    published: u64,
+    /// How far a drain has come.
+    drained: Option<u32>,
     buffered: usize,
     notices_on: bool,
     doubts: Option<sessions::Doubts>,
@@ -115,24 +126,31 @@ impl Hub {
             }
             Store::External => None,
         };
+        let mut random = crate::random::Random::new(seed);
+        let limits = &config.limits;
         Ok(Self {
             closing: closing::Pacer::new(config.limits.close_rate, now.mono),
             now,
-            random: crate::random::Random::new(seed),
+            run: random.run(),
+            random,
             sockets: Slab::new(),
             clients: Slab::new(),
-            registry: Registry::new(seed, &config),
+            registry: Registry::new(&seed, &config),
             memory,
             calls: Slab::new(),
             answers: VecDeque::new(),
-            broker: Broker::new(seed),
+            broker: Broker::new(&seed, limits.subscriptions, limits.patterns),
+            paths: config.endpoints.iter().map(|endpoint| Arc::from(endpoint.path.as_str())).collect(),
             wheel: Wheel::new(now.mono),
-            addresses: Addresses::new(seed),
+            addresses: Addresses::new(&seed),
             actions: VecDeque::new(),
             jobs: Jobs::default(),
             receipts: VecDeque::new(),
             pool: Vec::new(),
             arena: BytesMut::new(),
+            scratch: BytesMut::new(),
+            published: 0,
+            drained: None,
             buffered: 0,
             notices_on: config.store == Store::Memory,
             doubts: None,
@@ -220,8 +238,8 @@ impl Hub {
         if !self.jobs.is_empty() {
             return Some((self.now.mono, "fan-out"));
         }
-        if self.doubts.is_some() {
-            return Some((self.now.mono, "sweep"));
+        if self.doubts.is_some() || self.drained.is_some() {
+            return Some((self.now.mono, "pass"));
         }
         let timer = self.wheel.next_deadline().map(|at| (at, "timer"));
         let close = self.closing.next().map(|at| (at, "close"));
@@ -255,6 +273,7 @@ impl Hub {
             self.answered(asked, &answer);
         }
         self.spread_doubts();
+        self.drain_some();
         self.hand_out();
         self.pace_closes();
     }
@@ -264,11 +283,11 @@ impl Hub {
     }
 
     fn socket_id(&self, slot: u32) -> SocketId {
-        SocketId::new(slot, self.sockets.generation(slot))
+        SocketId::new(slot, self.sockets.generation(slot).unwrap_or_default())
     }
 
     fn client_id(&self, slot: u32) -> ClientId {
-        ClientId::new(slot, self.clients.generation(slot))
+        ClientId::new(slot, self.clients.generation(slot).unwrap_or_default())
     }
 
     /// The socket's busy part, from the pool if it has none.

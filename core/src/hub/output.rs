@@ -155,10 +155,16 @@ impl Output {
 fn frame_end(frames: &[u8], at: usize) -> usize {
     let mut end = 0;
     while end < at {
-        let Some(len) = frames.get(end..).and_then(ws::server_frame_len) else { return frames.len() };
+        let Some(len) = frames.get(end..).and_then(frame_len) else { return frames.len() };
         end = end.saturating_add(len);
     }
     end.min(frames.len())
+}
+
+/// Bytes of the whole frame at the start of `frames`, as a server writes them.
+fn frame_len(frames: &[u8]) -> Option<usize> {
+    let (head, len) = ws::Head::parse(ws::Role::Client, frames).ok()??;
+    usize::try_from(head.len).ok()?.checked_add(len)
 }
 
 /// A buffer of one socket's own frames takes no more once it holds this many bytes.

@@ -23,7 +23,7 @@ pub(super) enum Asked {
     /// Who sent a request that is no handshake.
     Request { socket: SocketId },
     /// What an HTTP answer does to the session of its request.
-    Change { socket: SocketId, response: Box<Response>, ended: bool },
+    Change { socket: SocketId, response: Box<Response> },
 }
 
 /// A pass over all bound sessions after the notices came or went.
@@ -56,7 +56,7 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    pub(super) fn new(seed: [u8; 16], config: &Config) -> Self {
+    pub(super) fn new(seed: &[u8; 16], config: &Config) -> Self {
         let session = &config.session;
         let look_every_ms = match config.store {
             Store::Memory => None,
@@ -72,7 +72,8 @@ impl Registry {
     }
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
-        self.index.find(id.as_bytes(), |slot| self.sessions.slot(slot).is_some_and(|bound| &*bound.id == id))
+        let hash = self.index.hash(id.as_bytes());
+        self.index.find(hash, |slot| self.sessions.slot(slot).is_some_and(|bound| &*bound.id == id))
     }
 
     pub(super) fn holds(&self, slot: u32) -> bool {
@@ -86,6 +87,22 @@ impl Registry {
 
     pub(super) fn principal(&self, slot: u32) -> Option<Arc<str>> {
         self.sessions.slot(slot).and_then(|bound| bound.principal.clone())
+    }
+
+    pub(super) fn has_principal(&self, slot: u32) -> bool {
+        self.sessions.slot(slot).is_some_and(|bound| bound.principal.is_some())
+    }
+
+    pub(super) fn is_of(&self, slot: u32, principal: &str) -> bool {
+        self.sessions.slot(slot).is_some_and(|bound| bound.principal.as_deref() == Some(principal))
+    }
+
+    pub(super) fn generation(&self, slot: u32) -> Option<u32> {
+        self.sessions.generation(slot)
+    }
+
+    pub(super) fn capacity(&self) -> u32 {
+        self.sessions.capacity()
     }
 
     pub(super) fn id(&self, slot: u32) -> Option<&Arc<str>> {
@@ -110,18 +127,18 @@ impl Registry {
     fn index(&mut self, slot: u32) {
         let Self { sessions, index, .. } = self;
         let Some(bound) = sessions.slot(slot) else { return };
-        index.insert(bound.id.as_bytes(), slot, |other| sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes()));
+        index.insert(index.hash(bound.id.as_bytes()), slot, |other| sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes()));
     }
 
     fn unindex(&mut self, slot: u32) {
         if let Some(bound) = self.sessions.slot(slot) {
-            self.index.remove(bound.id.as_bytes(), |other| other == slot);
+            self.index.remove(self.index.hash(bound.id.as_bytes()), slot);
         }
     }
 
     fn leave(&mut self, slot: u32) -> Option<Bound> {
         self.unindex(slot);
-        self.sessions.remove(slot, self.sessions.generation(slot))
+        self.sessions.remove_slot(slot)
     }
 }
 
@@ -262,7 +279,7 @@ impl Hub {
                 }
             }
             Asked::Request { socket } => self.request_answered(socket, answer),
-            Asked::Change { socket, response, ended } => self.changed(socket, *response, answer, ended),
+            Asked::Change { socket, response } => self.changed(socket, *response, answer),
         }
     }
 
@@ -313,7 +330,7 @@ impl Hub {
                     Op::Touch { id, age_ms }
                 }
             };
-            let generation = self.registry.sessions.generation(slot);
+            let generation = self.registry.sessions.generation(slot).unwrap_or_default();
             self.ask(Asked::Session { slot, generation }, op);
         }
         self.arm_session(slot);
@@ -324,7 +341,8 @@ impl Hub {
         let due = bound.life.due(&self.registry.times);
         if due < bound.armed {
             bound.armed = due;
-            self.wheel.arm(super::deadline::session_key(slot, self.registry.sessions.generation(slot)), due);
+            let generation = self.registry.sessions.generation(slot).unwrap_or_default();
+            self.wheel.arm(super::deadline::session_key(slot, generation), due);
         }
     }
 

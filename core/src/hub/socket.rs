@@ -6,12 +6,10 @@ use alloc::vec::Vec;
 use super::output::Output;
 use crate::http;
 use crate::ids::SocketId;
+pub(super) use crate::slab::NONE;
 use crate::stomp;
 use crate::time::Instant;
 use crate::ws;
-
-/// No slot: the end of a list, or nobody.
-pub(super) const NONE: u32 = u32::MAX;
 
 /// What a socket is for just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +40,10 @@ pub(super) struct Socket {
     pub(super) since: Instant,
     /// For when a timer is armed; [`Instant::NEVER`]: none is.
     pub(super) armed: Instant,
-    /// Start of the second in which control frames and messages are counted.
-    pub(super) counted_since: Instant,
+    /// Since when control frames are counted.
+    pub(super) controls_since: Instant,
+    /// Since when messages are counted.
+    pub(super) messages_since: Instant,
     pub(super) controls: u16,
     pub(super) messages: u16,
     pub(super) role: Role,
@@ -67,6 +67,10 @@ pub(super) struct Socket {
     pub(super) spoke: bool,
     /// Nothing but the Close may go out.
     pub(super) gated: bool,
+    /// The last write came back short.
+    pub(super) blocked: bool,
+    /// It has not sent a whole head yet, since it was accepted.
+    pub(super) half_open: bool,
     pub(super) cold: Option<Box<Cold>>,
 }
 
@@ -83,6 +87,8 @@ pub(super) struct Cold {
     pub(super) frame: Vec<u8>,
     /// What waits to be written.
     pub(super) output: Output,
+    /// The newest ping's payload, while output is blocked.
+    pub(super) pong: Option<Box<[u8]>>,
     /// The request that is being answered.
     pub(super) request: Option<Box<Pending>>,
 }
@@ -93,6 +99,7 @@ impl Cold {
             && self.partial.is_empty()
             && self.frame.is_empty()
             && self.output.is_empty()
+            && self.pong.is_none()
             && self.request.is_none()
     }
 
@@ -105,6 +112,7 @@ impl Cold {
             buffer.clear();
         }
         self.search = http::HeadSearch::default();
+        self.pong = None;
         self.request = None;
     }
 }
@@ -114,14 +122,24 @@ impl Cold {
 pub(super) struct Pending {
     pub(super) request: http::Request,
     pub(super) body: Option<http::BodyDecoder>,
-    /// Session ids that are still to be tried, in order.
+    /// Its body, if it has one, was read whole.
+    pub(super) read: bool,
+    /// Session ids that are still to be tried, the next one last.
     pub(super) ids: Vec<alloc::sync::Arc<str>>,
     /// The handshake that was found in order, if it is one.
     pub(super) upgrade: Option<http::Upgrade>,
     /// The session it was found to belong to.
     pub(super) session: Option<alloc::sync::Arc<str>>,
-    pub(super) keep_alive: bool,
-    pub(super) head_only: bool,
+    pub(super) stage: Stage,
+}
+
+/// Whom a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The store.
+    Asking,
+    /// The embedder.
+    Handed,
 }
 
 impl Socket {
@@ -134,7 +152,8 @@ impl Socket {
             heard: now,
             since: now,
             armed: Instant::NEVER,
-            counted_since: now,
+            controls_since: now,
+            messages_since: now,
             controls: 0,
             messages: 0,
             role: Role::Head,
@@ -149,6 +168,8 @@ impl Socket {
             pinged: false,
             spoke: false,
             gated: false,
+            blocked: false,
+            half_open: true,
             cold: None,
         }
     }

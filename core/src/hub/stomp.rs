@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use super::closing::Code;
 use super::socket::{Client, Phase};
 use super::{Action, Delivery, DeliveryKind, Hub};
-use crate::broker::access::Operation;
 use crate::broker::destination::{Pattern, is_pattern};
 use crate::broker::{Refused, Target};
 use crate::session::Cause;
@@ -168,7 +167,7 @@ impl Hub {
         if is_pattern(&destination) {
             return Err("A SEND must name one destination, not a pattern".into());
         }
-        self.allowed(client, Operation::Send, &destination)?;
+        self.granted(self.config.rules.may_send(&destination, self.logged_in(client)))?;
         match self.route(&destination)? {
             Route::Application => self.deliver(client, frame, DeliveryKind::Send, &destination),
             Route::Broker => {
@@ -201,7 +200,17 @@ impl Hub {
             return Err("Selectors are not offered".into());
         }
         self.check_length(&destination)?;
-        self.allowed(client, Operation::Subscribe, &destination)?;
+        let limits = &self.config.limits;
+        let logged_in = self.logged_in(client);
+        let pattern = if is_pattern(&destination) {
+            let pattern = Pattern::parse(&destination, limits.destination_bytes, limits.destination_segments);
+            let pattern = pattern.map_err(|_| "The destination is no pattern that is known here")?;
+            self.granted(self.config.rules.may_subscribe_pattern(&pattern, logged_in))?;
+            Some(pattern)
+        } else {
+            self.granted(self.config.rules.may_subscribe(&destination, logged_in))?;
+            None
+        };
         let id = match frame.header("id") {
             Some(id) => id,
             None => Cow::Borrowed(NO_ID),
@@ -209,19 +218,14 @@ impl Hub {
         if id.len() > ID_BYTES {
             return Err("A subscription's id must be at most 256 bytes".into());
         }
-        let limits = &self.config.limits;
-        let (bytes, segments) = (limits.destination_bytes, limits.destination_segments);
         match self.route(&destination)? {
             Route::Application => self.deliver(client, frame, DeliveryKind::Subscribe { id: Box::from(&*id) }, &destination),
-            Route::Broker if is_pattern(&destination) => {
-                let pattern = Pattern::parse(&destination, bytes, segments).map_err(|_| "The destination is no pattern that is known here")?;
-                self.subscribe(client, &id, Target::Pattern(pattern))?;
-            }
-            Route::Broker => self.subscribe(client, &id, Target::Destination(&destination))?,
+            Route::Broker => match pattern {
+                Some(pattern) => self.subscribe(client, &id, Target::Pattern(pattern))?,
+                None => self.subscribe(client, &id, Target::Destination(&destination))?,
+            },
+            Route::User(_) if pattern.is_some() => return Err("A user destination must be named in full".into()),
             Route::User(rest) => {
-                if is_pattern(rest) {
-                    return Err("A user destination must be named in full".into());
-                }
                 // Nobody but the user's own sockets: an endpoint without login has a name of its own for each client.
                 let principal = self.principal(client).unwrap_or_else(|| anonymous(self.client_id(client).to_raw()));
                 self.subscribe(client, &id, Target::User { principal: &principal, suffix: rest })?;
@@ -231,11 +235,10 @@ impl Hub {
     }
 
     fn subscribe(&mut self, client: u32, id: &str, target: Target<'_>) -> Result<(), Fault> {
-        let most = self.config.limits.subscriptions;
         let Some(it) = self.clients.slot_mut(client) else { return Ok(()) };
-        match self.broker.subscribe(client, &mut it.subscriptions, id, target, most) {
+        match self.broker.subscribe(client, &mut it.subscriptions, id, target) {
             Ok(_) => Ok(()),
-            Err(Refused::TooMany) => Err("Too many subscriptions: at most SUBS per connection".into()),
+            Err(Refused::TooManySubscriptions) => Err("Too many subscriptions: at most SUBS per connection".into()),
             Err(Refused::IdInUse) => Err("This subscription id is in use for another destination".into()),
             Err(Refused::TooManyPatterns) => Err("Too many different patterns are subscribed to on this server".into()),
         }
@@ -245,7 +248,7 @@ impl Hub {
         let Some(it) = self.clients.slot_mut(client) else { return };
         match (frame.header("id"), frame.header("destination")) {
             (Some(id), _) => {
-                self.broker.unsubscribe(client, &mut it.subscriptions, &id);
+                self.broker.unsubscribe(&mut it.subscriptions, &id);
             }
             (None, Some(destination)) => {
                 let principal = self.registry.principal(it.session);
@@ -253,7 +256,7 @@ impl Hub {
                     Some(rest) => Target::User { principal: principal.as_deref().unwrap_or_default(), suffix: rest },
                     None => Target::Destination(&destination),
                 };
-                self.broker.unsubscribe_destination(client, &mut it.subscriptions, target);
+                self.broker.unsubscribe_target(&mut it.subscriptions, &target);
             }
             (None, None) => {}
         }
@@ -317,14 +320,12 @@ impl Hub {
         Ok(())
     }
 
-    fn allowed(&self, client: u32, operation: Operation, destination: &str) -> Result<(), Fault> {
-        let session = self.clients.slot(client).map(|client| client.session);
-        let logged_in = session.is_some_and(|session| self.registry.has_principal(session));
-        if self.config.rules.allows(operation, destination, logged_in) {
-            Ok(())
-        } else {
-            Err("Access to this destination is denied".into())
-        }
+    fn logged_in(&self, client: u32) -> bool {
+        self.clients.slot(client).is_some_and(|client| self.registry.has_principal(client.session))
+    }
+
+    fn granted(&self, granted: bool) -> Result<(), Fault> {
+        if granted { Ok(()) } else { Err("Access to this destination is denied".into()) }
     }
 
     fn route<'d>(&self, destination: &'d str) -> Result<Route<'d>, Fault> {
@@ -423,7 +424,7 @@ pub(super) fn anonymous(client: u64) -> Arc<str> {
 
 /// The prefix of user destinations.
 pub(super) const USER: &str = "/user";
-/// STOMP 1.0 needs no subscription id; this one no frame can carry.
-pub(super) const NO_ID: &str = "\0";
+/// STOMP 1.0 needs no subscription id.
+pub(super) const NO_ID: &str = "";
 const ID_BYTES: usize = 256;
 const SCRATCH_BYTES: usize = 64 * 1024;

@@ -42,4 +42,5 @@ pub use handshake::{accept_key, is_valid_key};
 pub use head::{Head, Opcode, Role};
 pub use limits::Limits;
 pub use mask::mask;
+pub use utf8::is_utf8;
 pub use violation::Violation;

@@ -2,7 +2,7 @@
 
 /// Whether the bytes are UTF-8.
 #[inline]
-pub(super) fn is_utf8(bytes: &[u8]) -> bool {
+pub fn is_utf8(bytes: &[u8]) -> bool {
     simdutf8::basic::from_utf8(bytes).is_ok()
 }
 
