@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "atoms are complete; which of their functions a build needs depends on the hub")]
 
 use alloc::boxed::Box;
+#[cfg(test)]
 use alloc::vec::Vec;
 use core::hash::Hasher;
 

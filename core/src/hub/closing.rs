@@ -205,7 +205,7 @@ impl Hub {
             match code.code() {
                 Some(number) => {
                     let payload = ws::close_payload(number, &code.reason());
-                    self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, payload.as_bytes()));
+                    self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, &payload));
                 }
                 None => self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, b"")),
             }

@@ -171,7 +171,7 @@ impl Hub {
                 Some(frame) => frame,
                 None => {
                     let message = encode(version, &mut encoded.versions);
-                    let frame = frame_of(&message, version, encoded.opcode, self.broker.subscription_id(receiver.subscription));
+                    let frame = frame_of(&message, version, encoded.opcode, self.broker.subscription_id(receiver.subscription).unwrap_or_default());
                     cache.keep(version, receiver.subscription, frame.clone());
                     frame
                 }
@@ -219,7 +219,7 @@ fn frame_of(message: &EncodedMessage, version: Version, opcode: Opcode, subscrip
     }
     let len = message.head.len() + line.len() + message.tail.len();
     let mut frame = BytesMut::with_capacity(len + 10);
-    frame.put_slice(ws::encode_head(true, opcode, len as u64).as_bytes());
+    frame.put_slice(&ws::encode_head(true, opcode, len as u64));
     frame.put_slice(&message.head);
     frame.put_slice(&line);
     frame.put_slice(&message.tail);
