@@ -248,6 +248,11 @@ impl Hub {
         [timer, close, expiry, reply].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
+    /// The store in memory, if that is where sessions live.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.memory.as_deref()
+    }
+
     /// The hub's counters.
     pub fn stats(&self) -> Stats {
         Stats {

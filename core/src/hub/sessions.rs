@@ -19,7 +19,7 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(super) enum Asked {
     /// A bound session.
-    Session { slot: u32, generation: u32 },
+    Session { slot: u32, generation: u32, names: u32 },
     /// Who sent a request that is no handshake.
     Request { socket: SocketId },
     /// What an HTTP answer does to the session of its request.
@@ -42,6 +42,8 @@ pub(super) struct Bound {
     life: Life,
     /// For when a timer is armed.
     armed: Instant,
+    /// How many ids it has had here: an answer about an earlier one is void.
+    names: u32,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
     first: u32,
     clients: u32,
@@ -118,7 +120,7 @@ impl Registry {
     }
 
     fn enter(&mut self, id: Arc<str>, now: Instant) -> u32 {
-        let bound = Bound { id, principal: None, life: Life::claimed(now), armed: Instant::NEVER, first: NONE, clients: 0 };
+        let bound = Bound { id, principal: None, life: Life::claimed(now), armed: Instant::NEVER, names: 1, first: NONE, clients: 0 };
         let (slot, _) = self.sessions.insert(bound);
         self.index(slot);
         slot
@@ -227,6 +229,7 @@ impl Hub {
             self.registry.unindex(slot);
             if let Some(bound) = self.registry.sessions.slot_mut(slot) {
                 bound.id = Arc::from(to);
+                bound.names += 1;
             }
             match self.registry.find(to) {
                 // Somebody is bound under the new id already: what is here cannot be told from it any more.
@@ -238,7 +241,7 @@ impl Hub {
         let (outcome, ask) = match notice {
             Notice::Expired => bound.life.notice(self.now.mono, true),
             Notice::Deleted => bound.life.notice(self.now.mono, false),
-            Notice::Renamed { .. } => (Outcome::Same, bound.life.sweep(self.now.mono)),
+            Notice::Renamed { .. } => (Outcome::Same, bound.life.renamed(self.now.mono)),
         };
         self.turned(slot, outcome, ask);
     }
@@ -273,8 +276,8 @@ impl Hub {
     /// The store answered.
     pub(super) fn answered(&mut self, asked: Asked, answer: &Answer) {
         match asked {
-            Asked::Session { slot, generation } => {
-                if self.registry.sessions.get(slot, generation).is_some() {
+            Asked::Session { slot, generation, names } => {
+                if self.registry.sessions.get(slot, generation).is_some_and(|bound| bound.names == names) {
                     self.session_answered(slot, answer);
                 }
             }
@@ -321,7 +324,7 @@ impl Hub {
         if let Some(ask) = ask
             && let Some(bound) = self.registry.sessions.slot(slot)
         {
-            let id = bound.id.clone();
+            let (id, names) = (bound.id.clone(), bound.names);
             let op = match ask {
                 Ask::Load => Op::Load { id },
                 Ask::Check => Op::Check { id },
@@ -331,7 +334,7 @@ impl Hub {
                 }
             };
             let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.ask(Asked::Session { slot, generation }, op);
+            self.ask(Asked::Session { slot, generation, names }, op);
         }
         self.arm_session(slot);
     }
@@ -383,8 +386,11 @@ impl Hub {
         self.registry.unindex(slot);
         if let Some(bound) = self.registry.sessions.slot_mut(slot) {
             bound.id = record.id.clone();
+            bound.names += 1;
+            let ask = bound.life.renamed(self.now.mono);
+            self.registry.index(slot);
+            self.ask_session(slot, ask);
         }
-        self.registry.index(slot);
     }
 
     /// Ends what ran out in the store in memory.

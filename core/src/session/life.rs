@@ -134,7 +134,7 @@ impl Life {
         self.state == State::Loading
     }
 
-    /// When its time runs out.
+    #[cfg(test)]
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -170,6 +170,13 @@ impl Life {
             return (outcome, None);
         }
         (outcome, Some(self.ask(now, if self.state == State::Loading { Kind::Load } else { Kind::Check })))
+    }
+
+    /// It goes by another id now: the answer to a question about the old one says nothing, and is the caller's to drop.
+    pub(crate) fn renamed(&mut self, now: Instant) -> Option<Ask> {
+        self.dirty |= self.open.take() == Some(Kind::Touch);
+        self.again = false;
+        self.sweep(now)
     }
 
     /// Looks at it now, for no reason of its own.

@@ -106,6 +106,14 @@ impl Memory {
         }
     }
 
+    /// For how long a session is going to live from `now` on, in milliseconds; `None` if there is none. Changes nothing.
+    pub fn ttl_ms(&self, id: &str, now: Instant) -> Option<u64> {
+        let hash = self.index.hash(id.as_bytes());
+        let slot = self.index.find(hash, |slot| self.sessions.slot(slot).is_some_and(|session| &*session.id == id))?;
+        let ttl = self.sessions.slot(slot)?.accessed.after(self.timeout_ms).since(now);
+        (ttl > 0).then_some(ttl)
+    }
+
     /// Ends what has run out by `now`, a bounded number at a time.
     pub fn tick(&mut self, now: Instant) {
         let mut budget = EXPIRIES_A_TURN;

@@ -8,7 +8,7 @@ use tethered_core::ws::{self, Assembler, Incoming, Limits, Opcode, Role};
 
 /// What a client has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     Refused(u16),
     Open,
     Connected,
@@ -18,24 +18,24 @@ pub enum Seen {
     Close { code: u16, reason: String },
 }
 
-pub struct Client {
-    pub hub: usize,
-    pub socket: Option<SocketId>,
-    pub session: usize,
+pub(crate) struct Client {
+    pub(crate) hub: usize,
+    pub(crate) socket: Option<SocketId>,
+    pub(crate) session: usize,
     /// Bytes on their way to the hub.
-    pub outbox: Vec<u8>,
+    pub(crate) outbox: Vec<u8>,
     /// The hub wants no more.
-    pub reading_off: bool,
+    pub(crate) reading_off: bool,
     /// Milliseconds between two reads; a slow reader has many.
-    pub pace: u64,
+    pub(crate) pace: u64,
     /// Largest piece in either direction.
-    pub piece: usize,
-    pub open: bool,
-    pub connected: bool,
-    pub closed: bool,
+    pub(crate) piece: usize,
+    pub(crate) open: bool,
+    pub(crate) connected: bool,
+    pub(crate) closed: bool,
     /// Whether it ever answers a Close or ends the connection by itself.
-    pub polite: bool,
-    pub sent: u32,
+    pub(crate) polite: bool,
+    pub(crate) sent: u32,
     head: Vec<u8>,
     assembler: Assembler,
     partial: Vec<u8>,
@@ -44,7 +44,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(hub: usize, session: usize, pace: u64, piece: usize, polite: bool) -> Self {
+    pub(crate) fn new(hub: usize, session: usize, pace: u64, piece: usize, polite: bool) -> Self {
         Self {
             hub,
             socket: None,
@@ -66,7 +66,7 @@ impl Client {
         }
     }
 
-    pub fn handshake(&mut self, id: &str) {
+    pub(crate) fn handshake(&mut self, id: &str) {
         let cookie = cookie::encode_value(id, Encoding::Base64);
         self.outbox.extend_from_slice(
             format!(
@@ -77,22 +77,22 @@ impl Client {
         );
     }
 
-    pub fn login(&mut self, user: &str) {
+    pub(crate) fn login(&mut self, user: &str) {
         self.outbox.extend_from_slice(format!("GET /login?{user} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
     }
 
-    pub fn say(&mut self, command: Command, headers: &[(&str, &str)], body: &[u8]) {
+    pub(crate) fn say(&mut self, command: Command, headers: &[(&str, &str)], body: &[u8]) {
         let mut out = BytesMut::new();
         Encoder::new(Version::V1_2).frame(&mut out, command, headers.iter().copied(), body);
         self.message(Opcode::Text, &out);
     }
 
-    pub fn message(&mut self, opcode: Opcode, payload: &[u8]) {
+    pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
         ws::write_masked_frame(&mut self.outbox, true, opcode, [7, 1, 250, 64], payload);
     }
 
     /// Reads what the server wrote.
-    pub fn read(&mut self, bytes: &[u8]) -> Vec<Seen> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Vec<Seen> {
         let mut seen = Vec::new();
         let mut owned;
         let bytes = if self.open {

@@ -21,27 +21,27 @@ use crate::rng::Rng;
 
 /// What a run is like.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    pub hubs: usize,
+pub(crate) struct Plan {
+    pub(crate) hubs: usize,
     /// Sessions live in the hub's own memory, and there is one hub.
-    pub memory: bool,
-    pub timeout_ms: u64,
-    pub touch_interval_ms: u64,
-    pub sessions: usize,
-    pub clients: usize,
-    pub length_ms: u64,
+    pub(crate) memory: bool,
+    pub(crate) timeout_ms: u64,
+    pub(crate) touch_interval_ms: u64,
+    pub(crate) sessions: usize,
+    pub(crate) clients: usize,
+    pub(crate) length_ms: u64,
     /// In a hundred: replies that never come, notices that never come, notices that come twice or to no end.
-    pub lost_replies: u64,
-    pub lost_notices: u64,
-    pub forged_notices: u64,
+    pub(crate) lost_replies: u64,
+    pub(crate) lost_notices: u64,
+    pub(crate) forged_notices: u64,
     /// The store is away at times.
-    pub outages: bool,
+    pub(crate) outages: bool,
     /// The store does not end sessions by itself until asked for them, as a busy Redis.
-    pub lazy_store: bool,
+    pub(crate) lazy_store: bool,
 }
 
 impl Plan {
-    pub fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed ^ 0xabcdef);
         let memory = rng.chance(40);
         let calm = rng.chance(30);
@@ -80,14 +80,14 @@ enum Happening {
     Outage(bool),
 }
 
-pub struct Session {
-    pub id: Arc<str>,
-    pub name: String,
-    pub over: bool,
+pub(crate) struct Session {
+    pub(crate) id: Arc<str>,
+    pub(crate) name: String,
+    pub(crate) over: bool,
 }
 
-pub struct World {
-    pub plan: Plan,
+pub(crate) struct World {
+    pub(crate) plan: Plan,
     now: u64,
     rng: Rng,
     hubs: Vec<Hub>,
@@ -99,7 +99,7 @@ pub struct World {
     ops: Vec<Op>,
     answers: Vec<Answer>,
     ids: Vec<Arc<str>>,
-    pub sessions: Vec<Session>,
+    pub(crate) sessions: Vec<Session>,
     clients: Vec<Client>,
     /// Which client speaks over a socket, by hub and token.
     joined: BTreeMap<(usize, ClientId), usize>,
@@ -109,7 +109,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, plan: Plan, log: bool) -> Self {
+    pub(crate) fn new(seed: u64, plan: Plan, log: bool) -> Self {
         let mut rng = Rng::new(seed);
         let mut config = Config { store: if plan.memory { Store::Memory } else { Store::External }, ..Config::default() };
         config.session.timeout_ms = plan.timeout_ms;
@@ -150,7 +150,7 @@ impl World {
     }
 
     /// Runs to the end; what it did as one number, and the log if one was wanted.
-    pub fn run(mut self) -> (u64, Vec<String>) {
+    pub(crate) fn run(mut self) -> (u64, Vec<String>) {
         while let Some(Reverse((at, _, happening))) = self.queue.pop() {
             if at > self.plan.length_ms {
                 break;
@@ -534,11 +534,9 @@ impl World {
             }
             Action::Left { client, token, cause, .. } => {
                 self.joined.remove(&(hub, client)).expect("it had joined");
-                let alive = |store: &mut Memory, now, id: &Arc<str>| store.execute(now, &Op::Check { id: id.clone() }) != Answer::Gone;
                 let now = self.mono();
-                let store = &mut self.store;
-                let plan_memory = self.plan.memory;
-                self.judge.left(self.now, token as usize, cause, |id| !plan_memory && alive(store, now, id));
+                let store = self.hubs[hub].memory().unwrap_or(&self.store);
+                self.judge.left(self.now, token as usize, cause, |id| store.ttl_ms(id, now).is_some());
             }
             Action::Request { socket, request, token } => {
                 let name = request.http.query().unwrap_or_default().to_owned();
@@ -556,7 +554,7 @@ impl World {
                 self.sessions[session].id = id.as_str().into();
                 self.judge.logged_in(self.now, &self.sessions[session].id);
             }
-            Action::Ended(_) => {}
+            Action::Ended(ended) => self.judge.found(self.now, &ended),
             other => panic!("unknown action {other:?}"),
         }
     }
