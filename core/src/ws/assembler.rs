@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::decoder::take_front;
-use super::mask::mask_and_scan;
+use super::mask::{append_and_scan, mask_and_scan};
 use super::utf8::{check_unfinished, is_utf8};
 use super::{Chunk, CloseFrame, Decoder, Head, Limits, Opcode, Role, Violation, mask};
 
@@ -195,11 +195,7 @@ impl Assembler {
     /// Adds a piece to the unfinished message, and checks it as far as it can be judged.
     fn append(&mut self, payload: &mut [u8], key: [u8; 4], end: bool, partial: &mut Vec<u8>) -> Result<(), Violation> {
         let unchecked = partial.len().saturating_sub(usize::from(self.pending));
-        let mut ascii = self.pending == 0;
-        for block in payload.chunks_mut(APPEND_BLOCK) {
-            ascii &= mask_and_scan(block, key);
-            partial.extend_from_slice(block);
-        }
+        let ascii = append_and_scan(partial, payload, key) && self.pending == 0;
         self.kept = partial.len();
         if self.message != Some(Opcode::Text) {
             return Ok(());
@@ -234,10 +230,6 @@ impl Assembler {
         }
     }
 }
-
-/// Bytes unmasked and then copied at a time: they are still in the nearest cache when they are copied. A multiple of
-/// the key's length.
-const APPEND_BLOCK: usize = 4096;
 
 fn is_unfragmented(chunk: &Chunk<'_>) -> bool {
     chunk.fin && chunk.opcode != Opcode::Continuation
