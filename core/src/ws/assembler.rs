@@ -99,10 +99,7 @@ impl Assembler {
     /// untouched, violations in a head too.
     #[inline]
     fn next_whole<'b>(&mut self, limits: &Limits, input: &mut &'b mut [u8]) -> Result<Option<Incoming<'b>>, Violation> {
-        let Ok(Some((head, size))) = Head::parse(self.decoder.role(), input) else { return Ok(None) };
-        if !head.fin || !matches!(head.opcode, Opcode::Text | Opcode::Binary) {
-            return Ok(None);
-        }
+        let Some((head, size)) = Head::parse_message(self.decoder.role(), input) else { return Ok(None) };
         if head.len > limits.frame_bytes.min(limits.message_bytes).min((input.len() - size) as u64) {
             return Ok(None);
         }

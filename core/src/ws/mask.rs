@@ -11,20 +11,34 @@ pub fn mask(payload: &mut [u8], key: [u8; 4]) {
 /// As [`mask`]; tells whether every byte it leaves is ASCII, which costs next to nothing while the bytes are in hand.
 #[inline]
 pub(super) fn mask_and_scan(payload: &mut [u8], key: [u8; 4]) -> bool {
-    let key = u32::from_ne_bytes(key);
-    let key = u64::from(key) << 32 | u64::from(key);
+    let word_key = repeat(key);
     let mut seen = 0;
-    let (words, tail) = payload.as_chunks_mut::<8>();
-    for word in words {
-        let plain = u64::from_ne_bytes(*word) ^ key;
+    let Some(last) = payload.last_chunk::<8>() else {
+        for (byte, key) in payload.iter_mut().zip(word_key.to_ne_bytes()) {
+            *byte ^= key;
+            seen |= *byte;
+        }
+        return seen.is_ascii();
+    };
+    // The last word is made from what was there before the loop, and overlaps the one before: no tail of single bytes.
+    let mut last_key = key;
+    last_key.rotate_left(payload.len() % 4);
+    let last = u64::from_ne_bytes(*last) ^ repeat(last_key);
+    let mut seen = last;
+    for word in payload.as_chunks_mut::<8>().0 {
+        let plain = u64::from_ne_bytes(*word) ^ word_key;
         seen |= plain;
         *word = plain.to_ne_bytes();
     }
-    for (byte, key) in tail.iter_mut().zip(key.to_ne_bytes()) {
-        *byte ^= key;
-        seen |= u64::from(*byte);
+    if let Some(end) = payload.last_chunk_mut::<8>() {
+        *end = last.to_ne_bytes();
     }
     seen & NOT_ASCII == 0
+}
+
+fn repeat(key: [u8; 4]) -> u64 {
+    let key = u32::from_ne_bytes(key);
+    u64::from(key) << 32 | u64::from(key)
 }
 
 /// As [`mask_and_scan`], the result appended to `out`: masked on the way, in one pass. `payload` is used up.
