@@ -6,14 +6,14 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tethered_benches::meter::{Counting, allocations};
 use tethered_benches::readers;
-use tethered_benches::wire::{CHUNKS, Case};
+use tethered_benches::wire::{CHUNKS, Case, SIZES};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn decode(c: &mut Criterion) {
     for chunk in CHUNKS {
-        for case in Case::all() {
+        for case in Case::all(&SIZES) {
             let mut group =
                 c.benchmark_group(format!("decode/{}/{}/{} KiB reads", case.kind.name(), case.size, chunk >> 10));
             group.throughput(Throughput::Elements(case.messages() as u64));

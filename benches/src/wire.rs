@@ -70,9 +70,9 @@ impl Kind {
 }
 
 impl Case {
-    /// All that are measured.
-    pub fn all() -> impl Iterator<Item = Self> {
-        SIZES.into_iter().flat_map(|size| KINDS.map(|kind| Self { kind, size }))
+    /// Each kind at each of these sizes.
+    pub fn all(sizes: &[usize]) -> impl Iterator<Item = Self> {
+        sizes.iter().flat_map(|&size| KINDS.map(|kind| Self { kind, size }))
     }
 
     /// The payload of one message.

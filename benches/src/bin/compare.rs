@@ -1,18 +1,20 @@
 //! Tables of processor time, steadier than a bench on a busy machine, and single runs for a profiler.
 //!
-//! `compare decode` and `compare encode` print Markdown. `compare once NAME KIND SIZE CHUNK TIMES` reads one feed so
+//! `compare decode` and `compare encode` print Markdown, for the usual sizes or those that follow. `compare once NAME KIND SIZE CHUNK TIMES` reads one feed so
 //! many times and nothing else: for `valgrind --tool=callgrind`.
 
 use std::env;
 use std::time::Duration;
 
 use tethered_benches::meter::{Counting, allocations, cpu_time};
-use tethered_benches::wire::{CHUNKS, Case, KINDS, Kind, SIZES};
+use tethered_benches::wire::{Case, KINDS, Kind, SIZES};
 use tethered_benches::{readers, writers};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// A read that fits the nearest cache, one that fits it with what is made from it, and one that does not.
+const CHUNKS_OF_TABLE: [usize; 3] = [4 << 10, 16 << 10, 64 << 10];
 /// Rounds of a table; in each, all implementations take their turn, and of all rounds the best counts.
 const ROUNDS: usize = 15;
 /// Processor time of one turn.
@@ -21,15 +23,22 @@ const TURN: Duration = Duration::from_millis(4);
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["decode"] => decode(),
-        ["encode"] => encode(),
+        ["decode", ref sizes @ ..] => decode(&chosen(sizes)),
+        ["encode", ref sizes @ ..] => encode(&chosen(sizes)),
         ["once", name, kind, size, chunk, times] => {
-            let number = |text: &str| text.parse::<usize>().expect("a number");
             let kind = KINDS.into_iter().find(|k| k.name() == kind).expect("binary, ascii or non-ascii");
             once(name, Case { kind, size: number(size) }, number(chunk), number(times));
         }
-        _ => eprintln!("compare decode | encode | once NAME KIND SIZE CHUNK TIMES"),
+        _ => eprintln!("compare decode [SIZE...] | encode [SIZE...] | once NAME KIND SIZE CHUNK TIMES"),
     }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number of bytes or times")
+}
+
+fn chosen(sizes: &[&str]) -> Vec<usize> {
+    if sizes.is_empty() { SIZES.to_vec() } else { sizes.iter().map(|size| number(size)).collect() }
 }
 
 fn once(name: &str, case: Case, chunk: usize, times: usize) {
@@ -39,11 +48,11 @@ fn once(name: &str, case: Case, chunk: usize, times: usize) {
     println!("{messages} messages");
 }
 
-fn decode() {
-    for chunk in CHUNKS {
+fn decode(sizes: &[usize]) {
+    for chunk in CHUNKS_OF_TABLE {
         println!("\nReads of {} KiB:\n", chunk >> 10);
         let mut first = true;
-        for case in Case::all() {
+        for case in Case::all(sizes) {
             let (names, works): (Vec<_>, Vec<_>) = readers(case, chunk)
                 .into_iter()
                 .map(|(name, mut reader)| {
@@ -59,8 +68,8 @@ fn decode() {
     }
 }
 
-fn encode() {
-    for (i, size) in SIZES.into_iter().enumerate() {
+fn encode(sizes: &[usize]) {
+    for (i, &size) in sizes.iter().enumerate() {
         let case = Case { kind: Kind::Binary, size };
         let (names, works): (Vec<_>, Vec<_>) = writers(case)
             .into_iter()

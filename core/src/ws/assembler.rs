@@ -1,6 +1,7 @@
 //! Messages out of frames: RFC 6455 sections 5.4 to 5.6.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use super::decoder::take_front;
 use super::mask::{append_and_scan, mask_and_scan};
@@ -83,7 +84,11 @@ impl Assembler {
         {
             return Ok(Some(message));
         }
-        self.gather(limits, input, partial)
+        // Behind a variable of its own: the caller's `input` can then stay in registers on the short way.
+        let mut rest = mem::take(input);
+        let outcome = self.gather(limits, &mut rest, partial);
+        *input = rest;
+        outcome
     }
 
     /// Forgets what was lent out of `partial` by the call before.
@@ -100,11 +105,12 @@ impl Assembler {
     #[inline]
     fn next_whole<'b>(&mut self, limits: &Limits, input: &mut &'b mut [u8]) -> Result<Option<Incoming<'b>>, Violation> {
         let Some((head, size)) = Head::parse_message(self.decoder.role(), input) else { return Ok(None) };
-        if head.len > limits.frame_bytes.min(limits.message_bytes).min((input.len() - size) as u64) {
+        if head.len > limits.frame_bytes || head.len > limits.message_bytes {
             return Ok(None);
         }
-        take_front(input, size);
-        let payload = take_front(input, head.len as usize);
+        let end = usize::try_from(head.len).ok().and_then(|len| len.checked_add(size));
+        let Some(frame) = end.and_then(|end| input.split_off_mut(..end)) else { return Ok(None) };
+        let (_, payload) = frame.split_at_mut(size);
         self.finish(head.opcode, payload, head.key).map(Some)
     }
 

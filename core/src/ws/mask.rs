@@ -21,9 +21,7 @@ pub(super) fn mask_and_scan(payload: &mut [u8], key: [u8; 4]) -> bool {
         return seen.is_ascii();
     };
     // The last word is made from what was there before the loop, and overlaps the one before: no tail of single bytes.
-    let mut last_key = key;
-    last_key.rotate_left(payload.len() % 4);
-    let last = u64::from_ne_bytes(*last) ^ repeat(last_key);
+    let last = u64::from_ne_bytes(*last) ^ repeat(turn(key, payload.len()));
     let mut seen = last;
     for word in payload.as_chunks_mut::<8>().0 {
         let plain = u64::from_ne_bytes(*word) ^ word_key;
@@ -34,6 +32,12 @@ pub(super) fn mask_and_scan(payload: &mut [u8], key: [u8; 4]) -> bool {
         *end = last.to_ne_bytes();
     }
     seen & NOT_ASCII == 0
+}
+
+/// The key for what comes `by` bytes later.
+#[inline]
+pub(super) fn turn(key: [u8; 4], by: usize) -> [u8; 4] {
+    u32::from_le_bytes(key).rotate_right(8 * (by % 4) as u32).to_le_bytes()
 }
 
 fn repeat(key: [u8; 4]) -> u64 {
@@ -85,6 +89,17 @@ mod tests {
                 assert_eq!(bytes[start..end], naive(&source[start..end], KEY));
                 assert_eq!((&bytes[..start], &bytes[end..]), (&source[..start], &source[end..]));
             }
+        }
+    }
+
+    #[test]
+    fn a_turned_key_goes_on_where_the_payload_was_cut() {
+        let source: Vec<u8> = (0..40).collect();
+        for cut in 0..source.len() {
+            let mut bytes = source.clone();
+            mask(&mut bytes[..cut], KEY);
+            mask(&mut bytes[cut..], turn(KEY, cut));
+            assert_eq!(bytes, naive(&source, KEY));
         }
     }
 
