@@ -1,9 +1,10 @@
 //! Messages out of frames: RFC 6455 sections 5.4 to 5.6.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use super::decoder::take_front;
-use super::mask::mask_and_scan;
+use super::mask::{append_and_scan, mask_and_scan};
 use super::utf8::{check_unfinished, is_utf8};
 use super::{Chunk, CloseFrame, Decoder, Head, Limits, Opcode, Role, Violation, mask};
 
@@ -83,7 +84,11 @@ impl Assembler {
         {
             return Ok(Some(message));
         }
-        self.gather(limits, input, partial)
+        // Behind a variable of its own: the caller's `input` can then stay in registers on the short way.
+        let mut rest = mem::take(input);
+        let outcome = self.gather(limits, &mut rest, partial);
+        *input = rest;
+        outcome
     }
 
     /// Forgets what was lent out of `partial` by the call before.
@@ -99,15 +104,13 @@ impl Assembler {
     /// untouched, violations in a head too.
     #[inline]
     fn next_whole<'b>(&mut self, limits: &Limits, input: &mut &'b mut [u8]) -> Result<Option<Incoming<'b>>, Violation> {
-        let Ok(Some((head, size))) = Head::parse(self.decoder.role(), input) else { return Ok(None) };
-        if !head.fin || !matches!(head.opcode, Opcode::Text | Opcode::Binary) {
+        let Some((head, size)) = Head::parse_message(self.decoder.role(), input) else { return Ok(None) };
+        if head.len > limits.frame_bytes || head.len > limits.message_bytes {
             return Ok(None);
         }
-        if head.len > limits.frame_bytes.min(limits.message_bytes).min((input.len() - size) as u64) {
-            return Ok(None);
-        }
-        take_front(input, size);
-        let payload = take_front(input, head.len as usize);
+        let end = usize::try_from(head.len).ok().and_then(|len| len.checked_add(size));
+        let Some(frame) = end.and_then(|end| input.split_off_mut(..end)) else { return Ok(None) };
+        let (_, payload) = frame.split_at_mut(size);
         self.finish(head.opcode, payload, head.key).map(Some)
     }
 
@@ -195,11 +198,7 @@ impl Assembler {
     /// Adds a piece to the unfinished message, and checks it as far as it can be judged.
     fn append(&mut self, payload: &mut [u8], key: [u8; 4], end: bool, partial: &mut Vec<u8>) -> Result<(), Violation> {
         let unchecked = partial.len().saturating_sub(usize::from(self.pending));
-        let mut ascii = self.pending == 0;
-        for block in payload.chunks_mut(APPEND_BLOCK) {
-            ascii &= mask_and_scan(block, key);
-            partial.extend_from_slice(block);
-        }
+        let ascii = append_and_scan(partial, payload, key) && self.pending == 0;
         self.kept = partial.len();
         if self.message != Some(Opcode::Text) {
             return Ok(());
@@ -234,10 +233,6 @@ impl Assembler {
         }
     }
 }
-
-/// Bytes unmasked and then copied at a time: they are still in the nearest cache when they are copied. A multiple of
-/// the key's length.
-const APPEND_BLOCK: usize = 4096;
 
 fn is_unfragmented(chunk: &Chunk<'_>) -> bool {
     chunk.fin && chunk.opcode != Opcode::Continuation

@@ -1,7 +1,6 @@
 //! Frames out of bytes as they trickle in: RFC 6455 section 5.2.
 
-use core::mem;
-
+use super::mask::turn;
 use super::{Head, Opcode, Role, Violation, mask};
 
 /// Reads frames from bytes that arrive in any pieces, and unmasks them where they lie. It keeps 32 bytes and no payload.
@@ -82,7 +81,7 @@ impl Decoder {
         let payload = take_front(input, len);
         let key = self.key;
         self.left -= len as u64;
-        self.key.rotate_left(len % 4);
+        self.key = turn(key, len);
         Ok(Some((Chunk { opcode: self.opcode, fin: self.fin, first, left: self.left, payload }, key)))
     }
 
@@ -137,11 +136,8 @@ impl Decoder {
 /// Takes `len` bytes, or all there are, off the front.
 #[inline]
 pub(super) fn take_front<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
-    let all = mem::take(input);
-    let len = len.min(all.len());
-    let (front, rest) = all.split_at_mut(len);
-    *input = rest;
-    front
+    let len = len.min(input.len());
+    input.split_off_mut(..len).unwrap_or_default()
 }
 
 #[cfg(test)]
