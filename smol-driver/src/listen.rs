@@ -91,7 +91,10 @@ impl fmt::Display for ListenError {
                 "{address} is taken by another program (is a server running already?): stop that one, or listen on another port"
             ),
             io::ErrorKind::PermissionDenied => {
-                write!(f, "this user may not listen on {address}: ports below 1024 often need rights, take a higher one")
+                write!(
+                    f,
+                    "this user may not listen on {address}: ports below 1024 often need rights, take a higher one"
+                )
             }
             io::ErrorKind::AddrNotAvailable => write!(f, "this machine has no address {address}"),
             _ => write!(f, "cannot listen on {address}: {error}"),

@@ -203,7 +203,12 @@ impl<A: Application> Server<A> {
                 let token = self.connections.next_token();
                 let open = Open { token: token as u64, address: Some(address.ip()), secure: false };
                 let Ok(id) = self.hub.open(now, open) else {
-                    return self.log.write(now, Level::Warn, "connection refused", &[("why", &"too many sockets (TOTAL)")]);
+                    return self.log.write(
+                        now,
+                        Level::Warn,
+                        "connection refused",
+                        &[("why", &"too many sockets (TOTAL)")],
+                    );
                 };
                 self.log.write(now, Level::Debug, "socket opened", &[("socket", &token), ("peer", &address)]);
                 if let Err(error) = self.connections.enter(&mut self.ready, stream, id) {
@@ -286,7 +291,9 @@ impl<A: Application> Server<A> {
             Poll::Ready(Some(call)) => {
                 let now = self.clock.now();
                 match call {
-                    Call::Run(run) => run(&mut self.app, &mut Context { hub: &mut self.hub, now, handle: &self.handle }),
+                    Call::Run(run) => {
+                        run(&mut self.app, &mut Context { hub: &mut self.hub, now, handle: &self.handle })
+                    }
                     Call::Drain => self.drain(now),
                 }
                 return Poll::Ready(Ok(()));

@@ -1,23 +1,21 @@
 //! One edge-triggered epoll for all sockets.
 
-use std::fmt;
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
 use smol::Async;
 
 use super::Change;
 
 /// Holds the sockets. A socket leaves by being closed.
+#[derive(Debug)]
 pub(crate) struct Ready {
-    /// The epoll; a `File` only since that is what async-io takes.
-    epoll: Async<File>,
-    events: Vec<epoll::Event>,
+    epoll: Async<OwnedFd>,
 }
 
 /// A socket that is watched.
@@ -26,8 +24,7 @@ pub(crate) struct Watched<T>(T);
 
 impl Ready {
     pub(crate) fn new() -> io::Result<Self> {
-        let epoll = File::from(epoll::create(CreateFlags::CLOEXEC)?);
-        Ok(Self { epoll: Async::new_nonblocking(epoll)?, events: Vec::with_capacity(EVENTS) })
+        Ok(Self { epoll: Async::new_nonblocking(epoll::create(CreateFlags::CLOEXEC)?)? })
     }
 
     /// Watches a socket, which has to be non-blocking, from now until it is dropped.
@@ -39,34 +36,27 @@ impl Ready {
 
     /// Tells what is new, without waiting; not more than some at a time.
     pub(crate) fn changes(&mut self, mut each: impl FnMut(Change)) -> io::Result<usize> {
-        self.events.clear();
-        match epoll::wait(self.epoll.get_ref(), spare_capacity(&mut self.events), Some(&NOW)) {
-            Err(rustix::io::Errno::INTR) => {}
-            result => drop(result?),
-        }
-        for event in &self.events {
+        let mut space = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
+        let events = match epoll::wait(self.epoll.get_ref(), &mut space, Some(&NOW)) {
+            Err(Errno::INTR) => return Ok(0),
+            result => result?.0,
+        };
+        for event in &*events {
             let (flags, data) = (event.flags, event.data);
-            let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP);
             each(Change {
                 token: data.u64() as usize,
                 readable: flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
                 writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
-                ending,
+                ending: flags.intersects(EventFlags::RDHUP | EventFlags::HUP),
                 failed: flags.intersects(EventFlags::ERR),
             });
         }
-        Ok(self.events.len())
+        Ok(events.len())
     }
 
     /// Waits until something is new.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.epoll.poll_readable(cx)
-    }
-}
-
-impl fmt::Debug for Ready {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ready").field("epoll", &self.epoll).finish_non_exhaustive()
     }
 }
 
@@ -82,5 +72,5 @@ impl<T> Watched<T> {
     pub(crate) fn blocked(&mut self) {}
 }
 
-const EVENTS: usize = 1_024;
+const EVENTS: usize = 512;
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
