@@ -1,0 +1,67 @@
+//! What happened outside: the inputs of the machine.
+
+use crate::ids::{CallId, SocketId};
+use crate::session::Answer;
+
+/// Something that happened outside; given to [`Hub::handle`](super::Hub::handle).
+///
+/// Ids that no longer name anything are ignored: between an action of the machine and an event of the world there is a
+/// race that no embedder can avoid.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Bytes came in on a socket. They are unmasked in place and never kept: the buffer may be reused at once.
+    Received {
+        /// The socket.
+        socket: SocketId,
+        /// What was read, in order; any cut is as good as any other.
+        bytes: &'a mut [u8],
+    },
+    /// The socket took this many bytes of [`Hub::output`](super::Hub::output).
+    Sent {
+        /// The socket.
+        socket: SocketId,
+        /// Bytes taken; more than there were is taken for all there were.
+        len: usize,
+    },
+    /// The peer ended the stream, or the socket failed. [`Action::Close`](super::Action::Close) follows, once.
+    Closed {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// The answer to an [`Action::Session`](super::Action::Session).
+    Answer {
+        /// The call that is answered.
+        call: CallId,
+        /// What the store said; [`Answer::Lost`] if it could not be asked or did not reply in time.
+        answer: Answer,
+    },
+    /// The store says that something befell a session. It is checked before it is believed.
+    Notice {
+        /// The session's id.
+        session: &'a str,
+        /// What is said of it.
+        notice: Notice<'a>,
+    },
+    /// The store's notices are coming in from now on. Whatever was missed before is looked for at once.
+    NoticesOn,
+    /// The store's notices are no longer coming in.
+    NoticesLost,
+    /// Time has passed: to be sent when [`Hub::next_deadline`](super::Hub::next_deadline) is reached.
+    Tick,
+}
+
+/// What a store's notice says of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// Its time ran out.
+    Expired,
+    /// It was deleted: logout, or a hand at work.
+    Deleted,
+    /// It goes by another id now.
+    Renamed {
+        /// The new id.
+        to: &'a str,
+    },
+}
