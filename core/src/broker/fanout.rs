@@ -1,5 +1,4 @@
 //! One publication's way through its receivers: [`Fanout`], which may be broken off and resumed while the book changes.
-#![allow(dead_code, reason = "the book is complete; which of its functions a build needs depends on the hub")]
 
 use super::receivers::Receiver;
 use super::subscriptions::Broker;
@@ -85,6 +84,7 @@ impl Broker {
         None
     }
 
+    #[cfg(test)]
     /// Breaks it off for good.
     #[allow(clippy::needless_pass_by_value, reason = "it is over")]
     pub(crate) fn cancel(&mut self, mut fanout: Fanout) {

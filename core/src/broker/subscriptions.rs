@@ -1,5 +1,4 @@
 //! Who is subscribed to what: [`Broker`], by client and by destination.
-#![allow(dead_code, reason = "the book is complete; which of its functions a build needs depends on the hub")]
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -12,6 +11,7 @@ use super::target::{Key, PATTERN, Target, is_row_of};
 use crate::index::{Index, Interner};
 use crate::slab::{Arena, NONE};
 
+#[cfg(test)]
 /// Distinct patterns that may be subscribed to at a time, hub-wide: each publication is matched against all of them.
 pub(crate) const PATTERNS: u32 = 1_024;
 
@@ -71,11 +71,13 @@ impl Broker {
         }
     }
 
+    #[cfg(test)]
     /// Subscriptions of all clients.
     pub(crate) fn len(&self) -> usize {
         self.subscriptions.len()
     }
 
+    #[cfg(test)]
     /// Destinations, patterns and user destinations that somebody is subscribed to.
     pub(crate) fn destinations(&self) -> usize {
         self.destinations.len()

@@ -1,5 +1,4 @@
 //! What may be subscribed to, and what it is called in the index.
-#![allow(dead_code, reason = "the book is complete; which of its functions a build needs depends on the hub")]
 
 use alloc::boxed::Box;
 
