@@ -6,7 +6,6 @@
 //! whatever is armed for that span meanwhile queues behind them: that keeps the order.
 //!
 //! It is lazy: an entry cannot be cancelled. Its owner looks at its own state when it fires, and arms again or not.
-#![allow(dead_code, reason = "atoms are complete; which of their functions a build needs depends on the hub")]
 
 use alloc::boxed::Box;
 
@@ -39,6 +38,7 @@ impl Wheel {
         }
     }
 
+    #[cfg(test)]
     /// Entries that have not fired.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -260,6 +260,16 @@ mod tests {
         };
         assert_eq!(fired, at(1_800_000));
         assert!(wakes <= 3, "{wakes}");
+    }
+
+    #[test]
+    fn time_goes_on_while_nothing_is_due() {
+        let mut wheel = Wheel::new(at(0));
+        assert_eq!(pop_all(&mut wheel, at(1_000_000)), []);
+        wheel.arm(1, at(1_000_020));
+        assert_eq!(wheel.next_deadline(), Some(at(1_000_032)));
+        wheel.arm(2, at(3));
+        assert_eq!(wheel.next_deadline(), Some(at(1_000_000)));
     }
 
     #[test]

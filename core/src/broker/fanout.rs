@@ -1,8 +1,8 @@
 //! One publication's way through its receivers: [`Fanout`], which may be broken off and resumed while the book changes.
-#![allow(dead_code, reason = "the book is complete; which of its functions a build needs depends on the hub")]
 
 use super::receivers::Receiver;
-use super::subscriptions::{Broker, Key};
+use super::subscriptions::Broker;
+use super::target::Key;
 use crate::slab::NONE;
 
 /// A publication under way. Between two calls of [`Broker::next`] the book may change as it likes: who unsubscribed is
@@ -84,6 +84,7 @@ impl Broker {
         None
     }
 
+    #[cfg(test)]
     /// Breaks it off for good.
     #[allow(clippy::needless_pass_by_value, reason = "it is over")]
     pub(crate) fn cancel(&mut self, mut fanout: Fanout) {
@@ -114,7 +115,7 @@ impl Broker {
         let mut at = destination.walks;
         while let Some(other) = self.walks.get_mut(at) {
             if other.beside == ended {
-                
+                other.beside = walk.beside;
                 return;
             }
             at = other.beside;
@@ -125,7 +126,8 @@ impl Broker {
 #[cfg(test)]
 mod tests {
     use super::super::destination::Pattern;
-    use super::super::subscriptions::{PATTERNS, Target};
+    use super::super::subscriptions::PATTERNS;
+    use super::super::target::Target;
     use super::*;
     use alloc::collections::{BTreeMap, BTreeSet};
     use alloc::format;
@@ -174,6 +176,7 @@ mod tests {
         subscribe(&mut broker, 1, &mut head, "s", "/t");
         let mut fanout = broker.publish("/t");
         broker.remove(&mut head);
+        assert!(broker.walks.get(fanout.walk).is_some_and(|walk| walk.destination == NONE));
         subscribe(&mut broker, 2, &mut head, "s", "/t");
         assert_eq!(broker.next(&mut fanout), None);
         assert_eq!(broker.walks.len(), 0);
@@ -276,7 +279,7 @@ mod tests {
                             let (fanout, waiting) = &mut open[at];
                             let Some(receiver) = broker.next(fanout) else {
                                 prop_assert!(waiting.is_empty());
-                                open.swap_remove(at);
+                                drop(open.swap_remove(at));
                                 break;
                             };
                             let id = broker.subscription_id(receiver.subscription).expect("it has one");

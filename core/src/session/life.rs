@@ -262,7 +262,8 @@ impl Life {
                 self.look_at = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 if core::mem::take(&mut self.again) {
-                    let next = if self.state == State::Loading || kind == Some(Kind::Load) { Kind::Load } else { Kind::Check };
+                    let next =
+                        if self.state == State::Loading || kind == Some(Kind::Load) { Kind::Load } else { Kind::Check };
                     return (Outcome::Same, Some(self.ask(now, next)));
                 }
                 self.state = State::Alive;
@@ -317,7 +318,9 @@ impl Life {
         if !self.ever_touched {
             return Instant::default();
         }
-        self.touched.after(times.touch_interval_ms).min(self.deadline.before(TOUCH_MARGIN_MS))
+        let last_call = self.deadline.before(TOUCH_MARGIN_MS);
+        let next = self.touched.after(times.touch_interval_ms);
+        if self.touched < last_call { next.min(last_call) } else { next }
     }
 
     fn retry_at(&self, times: &Times) -> Instant {
