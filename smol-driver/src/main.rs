@@ -49,6 +49,9 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     };
     let hub = Hub::new(config, [7; 16], clock.now())?;
     let listeners = Listeners::bind(&address)?;
+    for address in listeners.addresses() {
+        log.write(clock.now(), Level::Info, "listening", &[("address", &address)]);
+    }
     let server = Server::new(hub, Echo, clock, listeners, log)?;
     let handle = server.handle();
     let executor = smol::LocalExecutor::new();
