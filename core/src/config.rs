@@ -96,6 +96,8 @@ pub struct Session {
     pub sweep_interval_ms: u64,
     /// How long the store may be away before sockets it has not vouched for are closed, in milliseconds. Default 300,000.
     pub blind_ms: u64,
+    /// How long an external store may take for an answer, in milliseconds; after that it counts as lost. Default 2,000.
+    pub reply_ms: u64,
     /// Which messages renew.
     pub renew: Renew,
 }
@@ -160,6 +162,8 @@ pub struct Limits {
     pub pong_time_ms: u64,
     /// SUBS: subscriptions of one client. Default 128.
     pub subscriptions: u32,
+    /// PATTERNS: different patterns that are subscribed to, in all. Default 1,024.
+    pub patterns: u32,
     /// DEST: bytes of a destination. Default 512.
     pub destination_bytes: usize,
     /// DEST: segments of a destination. Default 32.
@@ -255,6 +259,7 @@ impl Default for Session {
             check_interval_ms: 5_000,
             sweep_interval_ms: 60_000,
             blind_ms: 300_000,
+            reply_ms: 2_000,
             renew: Renew::default(),
         }
     }
@@ -296,6 +301,7 @@ impl Default for Limits {
             ping_every_ms: 25_000,
             pong_time_ms: 20_000,
             subscriptions: 128,
+            patterns: 1_024,
             destination_bytes: 512,
             destination_segments: 32,
             beat_floor_ms: 1_000,

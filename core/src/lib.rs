@@ -7,9 +7,12 @@ extern crate alloc;
 extern crate std;
 
 pub mod broker;
+pub mod config;
 pub mod http;
+pub mod hub;
 pub mod ids;
 mod index;
+mod random;
 pub mod session;
 mod slab;
 pub mod stomp;

@@ -3,6 +3,7 @@
 //! *Session* always means the HTTP session: a login that slides. This module knows the questions a store is asked
 //! ([`Op`], [`Answer`]), the store inside the process ([`memory`]), and the book of sessions that have clients.
 
+pub(crate) mod life;
 pub mod memory;
 mod op;
 

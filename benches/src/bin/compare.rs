@@ -1,0 +1,123 @@
+//! Tables of processor time, steadier than a bench on a busy machine, and single runs for a profiler.
+//!
+//! `compare decode` and `compare encode` print Markdown, for the usual sizes or those that follow. `compare once NAME KIND SIZE CHUNK TIMES` reads one feed so
+//! many times and nothing else: for `valgrind --tool=callgrind`.
+
+use std::env;
+use std::time::Duration;
+
+use tethered_benches::meter::{Counting, allocations, cpu_time};
+use tethered_benches::wire::{Case, KINDS, Kind, SIZES};
+use tethered_benches::{readers, writers};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A read that fits the nearest cache, one that fits it with what is made from it, and one that does not.
+const CHUNKS_OF_TABLE: [usize; 3] = [4 << 10, 16 << 10, 64 << 10];
+/// Rounds of a table; in each, all implementations take their turn, and of all rounds the best counts.
+const ROUNDS: usize = 15;
+/// Processor time of one turn.
+const TURN: Duration = Duration::from_millis(4);
+
+fn main() {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["decode", ref sizes @ ..] => decode(&chosen(sizes)),
+        ["encode", ref sizes @ ..] => encode(&chosen(sizes)),
+        ["once", name, kind, size, chunk, times] => {
+            let kind = KINDS.into_iter().find(|k| k.name() == kind).expect("binary, ascii or non-ascii");
+            once(name, Case { kind, size: number(size) }, number(chunk), number(times));
+        }
+        _ => eprintln!("compare decode [SIZE...] | encode [SIZE...] | once NAME KIND SIZE CHUNK TIMES"),
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number of bytes or times")
+}
+
+fn chosen(sizes: &[&str]) -> Vec<usize> {
+    if sizes.is_empty() { SIZES.to_vec() } else { sizes.iter().map(|size| number(size)).collect() }
+}
+
+fn once(name: &str, case: Case, chunk: usize, times: usize) {
+    let all = readers(case, chunk);
+    let (_, mut reader) = all.into_iter().find(|(n, _)| *n == name).expect("one of the implementations");
+    let messages: u64 = (0..times).map(|_| reader.read().messages).sum();
+    println!("{messages} messages");
+}
+
+fn decode(sizes: &[usize]) {
+    for chunk in CHUNKS_OF_TABLE {
+        println!("\nReads of {} KiB:\n", chunk >> 10);
+        let mut first = true;
+        for case in Case::all(sizes) {
+            let (names, works): (Vec<_>, Vec<_>) = readers(case, chunk)
+                .into_iter()
+                .map(|(name, mut reader)| {
+                    (name, Box::new(move || drop(std::hint::black_box(reader.read()))) as Box<dyn FnMut()>)
+                })
+                .unzip();
+            if first {
+                head("message", &names);
+                first = false;
+            }
+            row(&format!("{} B {}", case.size, case.kind.name()), case, works);
+        }
+    }
+}
+
+fn encode(sizes: &[usize]) {
+    for (i, &size) in sizes.iter().enumerate() {
+        let case = Case { kind: Kind::Binary, size };
+        let (names, works): (Vec<_>, Vec<_>) = writers(case)
+            .into_iter()
+            .map(|(name, mut writer)| {
+                let times = case.messages();
+                (name, Box::new(move || drop(std::hint::black_box(writer.write(times)))) as Box<dyn FnMut()>)
+            })
+            .unzip();
+        if i == 0 {
+            head("message", &names);
+        }
+        row(&format!("{size} B"), case, works);
+    }
+}
+
+fn head(first: &str, names: &[&str]) {
+    println!("| {first} | {} | allocations |", names.join(" | "));
+    println!("| --- |{} --- |", " ---: |".repeat(names.len()));
+}
+
+/// Nanoseconds a message of ours, then of each other and how many times ours that is.
+fn row(label: &str, case: Case, mut works: Vec<Box<dyn FnMut()>>) {
+    let messages = case.messages() as f64;
+    let mut best = vec![f64::INFINITY; works.len()];
+    for _ in 0..ROUNDS {
+        for (work, best) in works.iter_mut().zip(&mut best) {
+            *best = best.min(turn(work));
+        }
+    }
+    let ours = best[0] / messages;
+    let cells: Vec<String> =
+        best[1..].iter().map(|b| format!("{:.0} ({:.1}×)", b / messages, b / messages / ours)).collect();
+    let made: Vec<String> =
+        works.iter_mut().map(|work| format!("{:.2}", allocations(&mut **work) as f64 / messages)).collect();
+    println!("| {label} | {ours:.1} | {} | {} |", cells.join(" | "), made.join(" / "));
+}
+
+/// Nanoseconds of one run, measured over enough of them.
+fn turn(work: &mut dyn FnMut()) -> f64 {
+    let (start, mut runs) = (cpu_time(), 0_u32);
+    loop {
+        for _ in 0..4 {
+            work();
+        }
+        runs += 4;
+        let spent = cpu_time() - start;
+        if spent >= TURN {
+            return spent.as_nanos() as f64 / f64::from(runs);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! How clients leave and sockets end.
+
+use alloc::borrow::Cow;
+use alloc::collections::VecDeque;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+
+use super::socket::{NONE, Phase, Role};
+use super::{Action, Hub};
+use crate::ids::SocketId;
+use crate::session::Cause;
+use crate::time::Instant;
+use crate::ws;
+
+/// What a Close frame that we send says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    /// The session is over.
+    Ended,
+    StoreLost,
+    Slow,
+    FirstMessage,
+    Drain,
+    Normal,
+    /// STOMP ERROR was sent before.
+    Protocol,
+    Violation(ws::Violation),
+    ControlRate,
+    MessageRate,
+    /// What the peer's Close said.
+    Echo(u16),
+    /// The peer's Close had no code.
+    Empty,
+}
+
+impl Code {
+    const fn code(self) -> Option<u16> {
+        Some(match self {
+            Self::Ended | Self::ControlRate | Self::MessageRate => 1008,
+            Self::StoreLost => 1013,
+            Self::Slow | Self::FirstMessage => 4500,
+            Self::Drain => 1001,
+            Self::Normal => 1000,
+            Self::Protocol => 1002,
+            Self::Violation(violation) => violation.code(),
+            Self::Echo(code) => code,
+            Self::Empty => return None,
+        })
+    }
+
+    fn reason(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Ended => SESSION_ENDED,
+            Self::StoreLost => "The session store cannot be reached",
+            Self::Slow => "Too slow: what was sent is not read",
+            Self::FirstMessage => "No message within the time for the first one",
+            Self::Drain => "The server is going down",
+            Self::ControlRate => "Too many pings and pongs: at most CTRL_RATE in 10 s",
+            Self::MessageRate => "Too many messages: at most MSG_RATE a second",
+            Self::Violation(violation) => return Cow::Owned(violation.to_string()),
+            Self::Normal | Self::Protocol | Self::Echo(_) | Self::Empty => "",
+        })
+    }
+}
+
+/// What ends a login ends its sockets with; word for word Spring Session's (`WebSocketRegistryListener`).
+pub(super) const SESSION_ENDED: &str =
+    "This connection was established under an authenticated HTTP Session that has expired";
+
+/// What becomes of the output that waits when a client is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    /// All but the frame that is half written.
+    Dropped,
+    Kept,
+}
+
+/// Spreads the Close frames of many sockets that end together.
+#[derive(Debug)]
+pub(super) struct Pacer {
+    waiting: VecDeque<(SocketId, Code)>,
+    rate: u64,
+    /// Closes that may go out, in thousandths.
+    tokens: u64,
+    filled: Instant,
+}
+
+impl Pacer {
+    pub(super) fn new(rate: u32, now: Instant) -> Self {
+        Self { waiting: VecDeque::new(), rate: u64::from(rate), tokens: BURST_MS * u64::from(rate), filled: now }
+    }
+
+    /// When the next one may go.
+    pub(super) fn next(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then(|| self.filled.after(1))
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let passed = now.since(self.filled).min(BURST_MS);
+        self.tokens = (self.tokens + passed * self.rate).min(BURST_MS * self.rate);
+        self.filled = now;
+        let enough = self.tokens >= 1_000;
+        if enough {
+            self.tokens -= 1_000;
+        }
+        enough
+    }
+}
+
+impl Hub {
+    /// The client is gone from every book; nothing it says is heard, and nothing more is said to it but a Close.
+    /// Returns its socket.
+    fn remove_client(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>, queue: Queue) -> Option<u32> {
+        let id = self.client_id(client);
+        let socket = self.clients.slot(client)?.socket;
+        self.release(client);
+        let mut it = self.clients.remove(id.slot(), id.generation())?;
+        self.broker.remove(&mut it.subscriptions);
+        let slot = self.live(socket)?;
+        let mut freed = 0;
+        let at = self.sockets.slot_mut(slot)?;
+        at.client = NONE;
+        at.gated = true;
+        let token = at.token;
+        if let Some(cold) = &mut at.cold {
+            freed = if queue == Queue::Dropped { cold.output.drop_unstarted() } else { 0 };
+            freed += cold.inbox.len() + cold.partial.len() + cold.frame.len();
+            cold.inbox.clear();
+            cold.partial.clear();
+            cold.frame.clear();
+        }
+        self.buffered = self.buffered.saturating_sub(freed);
+        if it.phase == Phase::Joined {
+            self.actions.push_back(Action::Left { client: id, token, cause, principal });
+        }
+        Some(slot)
+    }
+
+    /// Ends a client because of its session: its Close frame goes out at the pace of CLOSE_RATE.
+    pub(super) fn leave(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>) {
+        let code = match cause {
+            Cause::StoreLost => Code::StoreLost,
+            Cause::Drain => Code::Drain,
+            _ => Code::Ended,
+        };
+        if let Some(slot) = self.remove_client(client, cause, principal, Queue::Dropped) {
+            let socket = self.socket_id(slot);
+            if self.closing.waiting.is_empty() && self.closing.take(self.now.mono) {
+                self.close(slot, code);
+            } else {
+                self.closing.waiting.push_back((socket, code));
+            }
+        }
+    }
+
+    /// Sends the Close frames that may go now.
+    pub(super) fn pace_closes(&mut self) {
+        for _ in 0..CLOSES_A_TURN {
+            if self.closing.waiting.is_empty() || !self.closing.take(self.now.mono) {
+                break;
+            }
+            if let Some((socket, code)) = self.closing.waiting.pop_front()
+                && let Some(slot) = self.live(socket)
+            {
+                self.close(slot, code);
+            }
+        }
+    }
+
+    /// Ends the client of a socket, and the socket with this Close.
+    pub(super) fn close_client_of(&mut self, slot: u32, cause: Cause, code: Code) {
+        self.leave_of(slot, cause);
+        self.close(slot, code);
+    }
+
+    /// Ends the client of a socket; the socket is the caller's to end.
+    pub(super) fn leave_of(&mut self, slot: u32, cause: Cause) {
+        if let Some(client) = self.sockets.slot(slot).map(|socket| socket.client)
+            && client != NONE
+        {
+            let principal = self.principal(client);
+            self.remove_client(client, cause, principal, Queue::Dropped);
+        }
+    }
+
+    /// The last message to the client of a socket is queued: what is queued is still written, then comes the Close.
+    pub(super) fn finish_socket(&mut self, slot: u32, code: Code, cause: Cause) {
+        if let Some(client) = self.sockets.slot(slot).map(|socket| socket.client)
+            && client != NONE
+        {
+            let principal = self.principal(client);
+            self.remove_client(client, cause, principal, Queue::Kept);
+        }
+        self.close(slot, code);
+    }
+
+    /// Sends a Close frame, once, and then only waits for the peer to end the connection.
+    pub(super) fn close(&mut self, slot: u32, code: Code) {
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        if socket.role != Role::Ws {
+            return;
+        }
+        if !core::mem::replace(&mut socket.close_sent, true) {
+            socket.gated = true;
+            match code.code() {
+                Some(number) => {
+                    let payload = ws::close_payload(number, &code.reason());
+                    self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, &payload));
+                }
+                None => self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, b"")),
+            }
+        }
+        self.linger(slot);
+    }
+
+    /// Everything is said: shuts the write half once the output is empty and throws away what still comes in, so that
+    /// the kernel does not reset the connection and the peer gets what was sent last.
+    pub(super) fn linger(&mut self, slot: u32) {
+        let now = self.now.mono;
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        if socket.ended {
+            if socket.unsent() == 0 {
+                self.hang_up(slot);
+            }
+            return;
+        }
+        if socket.role != Role::Lingering {
+            socket.role = Role::Lingering;
+            socket.since = now;
+        }
+        socket.gated = true;
+        self.read_on(slot);
+        self.shut_if_empty(slot);
+        self.arm_socket(slot);
+    }
+
+    /// Tells the embedder to shut the write half, once nothing is left to be written.
+    pub(super) fn shut_if_empty(&mut self, slot: u32) {
+        let id = self.socket_id(slot);
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        if socket.role == Role::Lingering && socket.unsent() == 0 && !core::mem::replace(&mut socket.shutdown, true) {
+            self.actions.push_back(Action::Shutdown { socket: id, token: socket.token });
+        }
+    }
+
+    /// The peer's half is over: what came before it was handled.
+    pub(super) fn peer_closed(&mut self, slot: u32) {
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        let twice = core::mem::replace(&mut socket.ended, true);
+        let answering = match socket.role {
+            Role::Waiting => !twice,
+            Role::Head | Role::Lingering => !twice && socket.unsent() > 0 && !socket.close_sent,
+            Role::Body | Role::Ws => false,
+        };
+        if !answering {
+            self.leave_of(slot, Cause::Peer);
+            self.hang_up(slot);
+        }
+    }
+
+    /// Closes the socket at once.
+    pub(super) fn hang_up(&mut self, slot: u32) {
+        self.leave_of(slot, Cause::Peer);
+        self.not_half_open(slot);
+        let id = self.socket_id(slot);
+        let Some(socket) = self.sockets.remove(id.slot(), id.generation()) else { return };
+        if let Some(mut cold) = socket.cold {
+            let freed = cold.output.clear() + cold.inbox.len() + cold.partial.len() + cold.frame.len();
+            self.buffered = self.buffered.saturating_sub(freed);
+            cold.reset();
+            self.pool.push(cold);
+        }
+        self.addresses.leave(socket.address);
+        self.stats.closed += 1;
+        self.actions.push_back(Action::Close { socket: id, token: socket.token });
+    }
+}
+
+/// Closes that may go out at once after a quiet time: those of so many milliseconds.
+const BURST_MS: u64 = 100;
+/// How many Close frames one turn sends.
+const CLOSES_A_TURN: usize = 4_096;

@@ -1,0 +1,190 @@
+//! What time alone leads to. Timers are lazy: traffic only notes when it was, and a timer that fires looks at that.
+
+use super::Hub;
+use super::closing::Code;
+use super::socket::{NONE, Phase, Role};
+use crate::config::Protocol;
+use crate::http;
+use crate::session::{Answer, Cause};
+use crate::time::Instant;
+use crate::ws;
+
+const SOCKET: u64 = 0;
+const SESSION: u64 = 1;
+
+/// The wheel's key of a session's timer: kind, generation (24 bits), slot.
+pub(super) fn session_key(slot: u32, generation: u32) -> u64 {
+    key(SESSION, slot, generation)
+}
+
+fn key(kind: u64, slot: u32, generation: u32) -> u64 {
+    kind << 56 | u64::from(generation & 0x00ff_ffff) << 32 | u64::from(slot)
+}
+
+impl Hub {
+    /// Fires what is due, so much a turn.
+    pub(super) fn fire_timers(&mut self) {
+        while let Some(&(call, at)) = self.overdue.front() {
+            if at > self.now.mono {
+                break;
+            }
+            self.overdue.pop_front();
+            if let Some(asked) = self.calls.remove(call.slot(), call.generation()) {
+                self.stats.calls_lost += 1;
+                self.answered(asked, &Answer::Lost);
+            }
+        }
+        let mut budget = TIMERS_A_TURN;
+        while let Some(key) = self.wheel.pop(self.now.mono, &mut budget) {
+            let (kind, generation, slot) = (key >> 56, (key >> 32) as u32 & 0x00ff_ffff, key as u32);
+            if kind == SESSION {
+                if self.registry.generation(slot).is_some_and(|now| now & 0x00ff_ffff == generation) {
+                    self.session_due(slot);
+                }
+            } else if self.sockets.generation(slot).is_some_and(|now| now & 0x00ff_ffff == generation) {
+                self.socket_due(slot);
+            }
+        }
+    }
+
+    /// Arms the socket's timer for the next thing that may become due, if none is armed for then.
+    pub(super) fn arm_socket(&mut self, slot: u32) {
+        let due = self.due(slot);
+        let Some(generation) = self.sockets.generation(slot) else { return };
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        if due < socket.armed {
+            socket.armed = due;
+            self.wheel.arm(key(SOCKET, slot, generation), due);
+        }
+    }
+
+    fn socket_due(&mut self, slot: u32) {
+        let now = self.now.mono;
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        if socket.armed > now {
+            return;
+        }
+        socket.armed = Instant::NEVER;
+        if self.due(slot) <= now {
+            self.overdue(slot);
+        }
+        self.arm_socket(slot);
+    }
+
+    /// When something is next to be done about this socket, if nothing happens on it.
+    fn due(&self, slot: u32) -> Instant {
+        let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
+        let limits = &self.config.limits;
+        let unsent = if socket.unsent() > 0 && !self.held(socket) { self.send_due(slot) } else { Instant::NEVER };
+        match socket.role {
+            Role::Head => socket.since.after(limits.head_time_ms).min(unsent),
+            Role::Body => socket.since.after(limits.body_time_ms),
+            Role::Waiting => unsent,
+            Role::Lingering => socket.since.after(self.linger_ms(slot)),
+            Role::Ws => {
+                let peer = if socket.pinged {
+                    socket.heard.after(limits.ping_every_ms + limits.pong_time_ms)
+                } else {
+                    socket.heard.after(limits.ping_every_ms)
+                };
+                let stomp = self.config.endpoints.get(usize::from(socket.endpoint)).is_some_and(|e| e.protocol == Protocol::Stomp);
+                let first =
+                    if socket.spoke || !stomp { Instant::NEVER } else { socket.since.after(limits.first_message_ms) };
+                coarse(peer.min(first)).min(self.beat_due(slot)).min(unsent)
+            }
+        }
+    }
+
+    fn send_due(&self, slot: u32) -> Instant {
+        let moved = self.sockets.slot(slot).and_then(|socket| socket.cold.as_ref()).map(|cold| cold.output.moved());
+        moved.map_or(Instant::NEVER, |moved| coarse(moved.after(self.config.limits.send_time_ms)))
+    }
+
+    fn linger_ms(&self, slot: u32) -> u64 {
+        let answered = self.sockets.slot(slot).is_some_and(|socket| socket.close_received && socket.unsent() == 0);
+        if answered { self.config.limits.close_time_ms.min(ANSWERED_MS) } else { self.config.limits.close_time_ms }
+    }
+
+    /// When a STOMP heart-beat is due in either direction.
+    fn beat_due(&self, slot: u32) -> Instant {
+        let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
+        let Some(client) = self.clients.slot(socket.client) else { return Instant::NEVER };
+        let out = if client.beat_out_ms == 0 { Instant::NEVER } else { client.told.after(u64::from(client.beat_out_ms)) };
+        let missed = u64::from(client.beat_in_ms) * u64::from(self.config.limits.beats_missed);
+        let inward = if client.beat_in_ms == 0 { Instant::NEVER } else { socket.heard.after(missed) };
+        out.min(inward)
+    }
+
+    /// Something was due and nothing happened.
+    fn overdue(&mut self, slot: u32) {
+        let now = self.now.mono;
+        let Some(socket) = self.sockets.slot(slot) else { return };
+        let limits = &self.config.limits;
+        match socket.role {
+            Role::Head if socket.spoke && socket.cold.is_none() => self.hang_up(slot),
+            Role::Head => self.refuse(slot, http::Refusal::HeadTime),
+            Role::Body => self.refuse(slot, http::Refusal::BodyTime),
+            Role::Waiting => self.hang_up(slot),
+            Role::Lingering => self.hang_up(slot),
+            Role::Ws => {
+                let silent = now.since(socket.heard);
+                if socket.unsent() > 0 && !self.held(socket) && self.send_due(slot) <= now {
+                    self.stats.slow += 1;
+                    return self.close_client_of(slot, Cause::Slow, Code::Slow);
+                }
+                if !socket.spoke && self.first_message_due(slot) <= now {
+                    return self.close_client_of(slot, Cause::Idle, Code::FirstMessage);
+                }
+                if socket.pinged && silent >= limits.ping_every_ms + limits.pong_time_ms {
+                    self.leave_of(slot, Cause::Idle);
+                    return self.hang_up(slot);
+                }
+                if !socket.pinged && silent >= limits.ping_every_ms {
+                    self.ping(slot);
+                }
+                self.beat(slot);
+            }
+        }
+    }
+
+    fn first_message_due(&self, slot: u32) -> Instant {
+        let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
+        let stomp = self.config.endpoints.get(usize::from(socket.endpoint)).is_some_and(|e| e.protocol == Protocol::Stomp);
+        if stomp { socket.since.after(self.config.limits.first_message_ms) } else { Instant::NEVER }
+    }
+
+    fn ping(&mut self, slot: u32) {
+        if let Some(socket) = self.sockets.slot_mut(slot) {
+            socket.pinged = true;
+        }
+        self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Ping, b""));
+    }
+
+    fn beat(&mut self, slot: u32) {
+        let now = self.now.mono;
+        let Some(socket) = self.sockets.slot(slot) else { return };
+        let (heard, client) = (socket.heard, socket.client);
+        let Some(it) = self.clients.slot(client) else { return };
+        if it.phase != Phase::Joined || client == NONE {
+            return;
+        }
+        let missed = u64::from(it.beat_in_ms) * u64::from(self.config.limits.beats_missed);
+        if it.beat_in_ms > 0 && now.since(heard) >= missed {
+            return self.stomp_error(client, "Session closed.", None, Cause::Idle);
+        }
+        if it.beat_out_ms > 0 && now.since(it.told) >= u64::from(it.beat_out_ms) {
+            self.write_client(client, |bytes| ws::write_frame(bytes, true, ws::Opcode::Text, b"\n"));
+        }
+    }
+}
+
+/// Up to the next quarter of a second: many sockets then share one wake-up.
+fn coarse(at: Instant) -> Instant {
+    if at == Instant::NEVER { at } else { Instant::from_millis(at.as_millis().saturating_add(COARSE_MS - 1) / COARSE_MS * COARSE_MS) }
+}
+
+const COARSE_MS: u64 = 250;
+/// How many timers one turn fires: well under 10 ms of work.
+const TIMERS_A_TURN: usize = 4_096;
+/// After both Close frames the peer has this long to end the connection, in milliseconds.
+const ANSWERED_MS: u64 = 900;

@@ -1,0 +1,319 @@
+//! Bytes that come in: from frames to messages, as long as the gate is open.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
+
+use super::closing::Code;
+use super::socket::{NONE, Phase, Role};
+use super::{Action, Delivery, DeliveryKind, Hub};
+use crate::config::Protocol;
+use crate::session::Cause;
+use crate::ws::{self, Incoming};
+
+impl Hub {
+    pub(super) fn received(&mut self, slot: u32, bytes: &mut [u8]) {
+        let now = self.now.mono;
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        self.stats.received_bytes += bytes.len() as u64;
+        if socket.role == Role::Lingering || socket.gated {
+            return;
+        }
+        socket.heard = now;
+        match socket.role {
+            Role::Head => self.head(slot, bytes),
+            Role::Body => self.body(slot, bytes),
+            Role::Waiting => self.keep(slot, bytes),
+            Role::Ws => {
+                if !self.may_pass(slot) {
+                    return self.keep(slot, bytes);
+                }
+                self.frames(slot, bytes);
+            }
+            Role::Lingering => {}
+        }
+    }
+
+    /// Whether what this socket sends may be handled now. A deadline that has passed counts, whether or not its timer
+    /// has fired.
+    fn may_pass(&self, slot: u32) -> bool {
+        let Some(socket) = self.sockets.slot(slot) else { return false };
+        let Some(client) = self.clients.slot(socket.client) else { return true };
+        self.registry.passes(client.session, self.now.mono)
+    }
+
+    /// Keeps input that cannot be handled yet, up to one message, and has reading stopped.
+    pub(super) fn keep(&mut self, slot: u32, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let most = self.message_limits(slot).message_bytes.saturating_add(KEPT_HEADS) as usize;
+        let most = most.max(self.config.limits.http.head_bytes);
+        let id = self.socket_id(slot);
+        let Some(cold) = self.cold(slot) else { return };
+        if cold.inbox.len() + bytes.len() > most {
+            return self.violated(slot, ws::Violation::MessageTooBig);
+        }
+        cold.inbox.extend_from_slice(bytes);
+        self.buffered += bytes.len();
+        if let Some(socket) = self.sockets.slot_mut(slot)
+            && !core::mem::replace(&mut socket.reading_off, true)
+        {
+            self.actions.push_back(Action::Reading { socket: id, token: socket.token, on: false });
+        }
+    }
+
+    /// Handles what was kept, now that it can be.
+    pub(super) fn resume(&mut self, slot: u32) {
+        if let Some(cold) = self.sockets.slot_mut(slot).and_then(|socket| socket.cold.as_mut())
+            && !cold.inbox.is_empty()
+        {
+            let mut kept = core::mem::take(&mut cold.inbox);
+            self.buffered = self.buffered.saturating_sub(kept.len());
+            self.received(slot, &mut kept);
+            kept.clear();
+            if let Some(cold) = self.sockets.slot_mut(slot).and_then(|socket| socket.cold.as_mut())
+                && cold.inbox.capacity() == 0
+            {
+                cold.inbox = kept;
+            }
+        }
+        let open = self.sockets.slot(slot).is_some_and(|socket| socket.role != Role::Waiting) && self.may_pass(slot);
+        if open {
+            self.read_on(slot);
+        }
+        self.cool(slot);
+    }
+
+    pub(super) fn read_on(&mut self, slot: u32) {
+        let id = self.socket_id(slot);
+        if let Some(socket) = self.sockets.slot_mut(slot)
+            && core::mem::replace(&mut socket.reading_off, false)
+        {
+            self.actions.push_back(Action::Reading { socket: id, token: socket.token, on: true });
+        }
+    }
+
+    /// The session of this client is no longer in doubt.
+    pub(super) fn resume_client(&mut self, client: u32) {
+        let Some(socket) = self.clients.slot(client).map(|client| client.socket) else { return };
+        let Some(slot) = self.live(socket) else { return };
+        if self.sockets.slot(slot).is_some_and(|socket| socket.role == Role::Ws) {
+            self.raise_write(slot);
+            self.resume(slot);
+        }
+    }
+
+    fn frames(&mut self, slot: u32, bytes: &mut [u8]) {
+        let limits = self.message_limits(slot);
+        let id = self.socket_id(slot);
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        let mut assembler = core::mem::replace(&mut socket.assembler, ws::Assembler::new(ws::Role::Server));
+        let (mut partial, mut frame) = match &mut socket.cold {
+            Some(cold) => (core::mem::take(&mut cold.partial), core::mem::take(&mut cold.frame)),
+            None => Default::default(),
+        };
+        let before = partial.len() + frame.len();
+        let mut input = bytes;
+        let mut violation = None;
+        loop {
+            match assembler.next(&limits, &mut input, &mut partial) {
+                Ok(Some(incoming)) => {
+                    self.incoming(slot, incoming, &mut frame);
+                    let open = self.live(id).and_then(|slot| self.sockets.slot(slot)).is_some_and(|socket| !socket.gated);
+                    if !open {
+                        return self.unkeep(before);
+                    }
+                }
+                Ok(None) => break,
+                Err(found) => {
+                    violation = Some(found);
+                    break;
+                }
+            }
+        }
+        if let Some(found) = violation {
+            self.unkeep(before);
+            return self.violated(slot, found);
+        }
+        let after = partial.len() + frame.len();
+        self.buffered = (self.buffered + after).saturating_sub(before);
+        if let Some(socket) = self.sockets.slot_mut(slot) {
+            socket.assembler = assembler;
+        }
+        if after > 0 || self.sockets.slot(slot).is_some_and(|socket| socket.cold.is_some()) {
+            if let Some(cold) = self.cold(slot) {
+                cold.partial = partial;
+                cold.frame = frame;
+            }
+            self.cool(slot);
+        }
+    }
+
+    fn unkeep(&mut self, bytes: usize) {
+        self.buffered = self.buffered.saturating_sub(bytes);
+    }
+
+    fn incoming(&mut self, slot: u32, incoming: Incoming<'_>, frame: &mut alloc::vec::Vec<u8>) {
+        self.stats.messages_in += 1;
+        match incoming {
+            Incoming::Text(text) => self.message(slot, text, DeliveryKind::Text, frame),
+            Incoming::Binary(bytes) => self.message(slot, bytes, DeliveryKind::Binary, frame),
+            Incoming::Ping(payload) => {
+                if self.control(slot) {
+                    self.pong(slot, payload);
+                }
+            }
+            Incoming::Pong(_) => {
+                if self.control(slot)
+                    && let Some(socket) = self.sockets.slot_mut(slot)
+                {
+                    socket.pinged = false;
+                }
+            }
+            Incoming::Close(frame) => {
+                let code = frame.map_or(Code::Empty, |frame| Code::Echo(frame.code));
+                if let Some(socket) = self.sockets.slot_mut(slot) {
+                    socket.close_received = true;
+                }
+                self.close_client_of(slot, Cause::Peer, code);
+            }
+        }
+    }
+
+    fn message(&mut self, slot: u32, bytes: &[u8], kind: DeliveryKind, frame: &mut alloc::vec::Vec<u8>) {
+        if !self.counts_message(slot) {
+            return;
+        }
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        socket.spoke = true;
+        let (client, endpoint) = (socket.client, usize::from(socket.endpoint));
+        if client == NONE {
+            return;
+        }
+        match self.config.endpoints.get(endpoint).map(|endpoint| endpoint.protocol) {
+            Some(Protocol::Stomp) => self.stomp_bytes(client, bytes, frame),
+            Some(Protocol::Raw) => {
+                if self.config.session.renew.message {
+                    self.renew_client(client);
+                }
+                let body = self.lend(bytes);
+                let destination = self.endpoint_path(endpoint);
+                let principal = self.principal(client);
+                let id = self.client_id(client);
+                let delivery = Delivery { kind, principal, destination, content_type: None, body };
+                self.actions.push_back(Action::Deliver { client: id, delivery });
+            }
+            None => {}
+        }
+    }
+
+    /// A copy in the hub's arena, which is recycled once nobody holds it.
+    pub(super) fn lend(&mut self, bytes: &[u8]) -> Bytes {
+        if bytes.is_empty() {
+            return Bytes::new();
+        }
+        if self.arena.capacity() < bytes.len() {
+            self.arena.reserve(bytes.len().max(ARENA_BYTES));
+        }
+        self.arena.extend_from_slice(bytes);
+        self.arena.split().freeze()
+    }
+
+    pub(super) fn renew_client(&mut self, client: u32) {
+        if let Some(session) = self.clients.slot(client).map(|client| client.session)
+            && session != NONE
+        {
+            self.activity(session);
+        }
+    }
+
+    fn endpoint_path(&self, endpoint: usize) -> Arc<str> {
+        self.paths.get(endpoint).cloned().unwrap_or_else(|| Arc::from(""))
+    }
+
+    /// Counts a ping or pong; false, and the socket is closed, beyond CTRL_RATE.
+    fn control(&mut self, slot: u32) -> bool {
+        let (now, rate) = (self.now.mono, self.config.limits.control_rate);
+        if self.config.session.renew.ping
+            && let Some(client) = self.sockets.slot(slot).map(|socket| socket.client)
+        {
+            self.renew_client(client);
+        }
+        let Some(socket) = self.sockets.slot_mut(slot) else { return false };
+        if now.since(socket.controls_since) >= CONTROL_WINDOW_MS {
+            socket.controls_since = now;
+            socket.controls = 0;
+        }
+        socket.controls = socket.controls.saturating_add(1);
+        if u32::from(socket.controls) > rate {
+            self.stats.violations += 1;
+            self.close_client_of(slot, Cause::Violation, Code::ControlRate);
+            return false;
+        }
+        true
+    }
+
+    /// Counts a message; false, and the socket is closed, beyond MSG_RATE.
+    fn counts_message(&mut self, slot: u32) -> bool {
+        let (now, rate) = (self.now.mono, self.config.limits.message_rate);
+        if rate == 0 {
+            return true;
+        }
+        let Some(socket) = self.sockets.slot_mut(slot) else { return false };
+        if now.since(socket.messages_since) >= 1_000 {
+            socket.messages_since = now;
+            socket.messages = 0;
+        }
+        socket.messages = socket.messages.saturating_add(1);
+        if u32::from(socket.messages) > rate {
+            self.stats.violations += 1;
+            self.close_client_of(slot, Cause::Violation, Code::MessageRate);
+            return false;
+        }
+        true
+    }
+
+    /// While output is blocked only the newest ping is answered, so that one pong waits at most.
+    fn pong(&mut self, slot: u32, payload: &[u8]) {
+        let blocked = self.sockets.slot(slot).is_some_and(|socket| socket.blocked);
+        if blocked {
+            if let Some(cold) = self.cold(slot) {
+                cold.pong = Some(Box::from(payload));
+            }
+            return;
+        }
+        self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Pong, payload));
+    }
+
+    /// The peer broke RFC 6455 or a limit.
+    pub(super) fn violated(&mut self, slot: u32, violation: ws::Violation) {
+        self.stats.violations += 1;
+        self.close_client_of(slot, Cause::Violation, Code::Violation(violation));
+        if self.sockets.slot(slot).is_some_and(|socket| matches!(socket.role, Role::Waiting | Role::Head | Role::Body)) {
+            self.hang_up(slot);
+        }
+    }
+
+    pub(super) fn message_limits(&self, slot: u32) -> ws::Limits {
+        let mut limits = self.config.limits.ws.clone();
+        let endpoint = self.sockets.slot(slot).and_then(|socket| self.config.endpoints.get(usize::from(socket.endpoint)));
+        if let Some(most) = endpoint.and_then(|endpoint| endpoint.message_bytes) {
+            limits.message_bytes = most;
+            limits.frame_bytes = most;
+        }
+        limits
+    }
+
+    /// Whether this client has joined, for who needs a phase without the borrow.
+    pub(super) fn phase(&self, client: u32) -> Option<Phase> {
+        self.clients.slot(client).map(|client| client.phase)
+    }
+}
+
+const CONTROL_WINDOW_MS: u64 = 10_000;
+/// Room for frame heads around one kept message, in bytes.
+const KEPT_HEADS: u64 = 1_024;
+/// Messages to the application are lent from buffers of this size, in bytes.
+const ARENA_BYTES: usize = 64 * 1024;

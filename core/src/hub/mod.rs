@@ -1,0 +1,356 @@
+//! A whole server as one state machine: events in, actions out.
+//!
+//! Four kinds of methods:
+//! - *the world*: [`Hub::open`], [`Hub::handle`];
+//! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
+//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::answer`], [`Hub::send`], [`Hub::end`], [`Hub::drain`];
+//! - *looking*: [`Hub::stats`].
+//!
+//! Any number of calls may come before a drain of the actions; batching is the point. One turn is bounded: what is left
+//! over makes [`Hub::next_deadline`] now. The same seed, calls and times give the same actions, byte for byte.
+
+mod action;
+mod addresses;
+mod app;
+mod closing;
+mod deadline;
+mod event;
+mod inbound;
+mod outbound;
+mod output;
+mod publish;
+mod request;
+mod sessions;
+mod socket;
+mod stats;
+mod stomp;
+mod upgrade;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use bytes::BytesMut;
+
+use self::addresses::Addresses;
+use self::publish::Jobs;
+use self::sessions::{Asked, Registry};
+use self::socket::{Client, Cold, NONE, Role, Socket};
+use crate::broker::Broker;
+use crate::config::{Config, ConfigError, Store};
+use crate::ids::{CallId, ClientId, SocketId};
+use crate::session::memory::Memory;
+use crate::session::{Answer, Op};
+use crate::slab::Slab;
+use crate::time::{Instant, Now};
+use crate::wheel::Wheel;
+
+pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
+pub use self::app::{Message, Payload, To, Who};
+pub use self::event::{Event, Notice};
+pub use self::stats::Stats;
+
+/// A whole server as one state machine. See the [module's documentation](self) for the order of calls.
+#[derive(Debug)]
+pub struct Hub {
+    config: Config,
+    now: Now,
+    random: crate::random::Random,
+    sockets: Slab<Socket>,
+    clients: Slab<Client>,
+    registry: Registry,
+    /// The store in memory, if that is where sessions live.
+    memory: Option<Box<Memory>>,
+    /// Questions that an external store has not answered.
+    calls: Slab<Asked>,
+    /// Answers of the store in memory that are still to be handled.
+    answers: VecDeque<(Asked, Answer)>,
+    broker: Broker,
+    wheel: Wheel,
+    addresses: Addresses,
+    actions: VecDeque<Action>,
+    jobs: Jobs,
+    closing: closing::Pacer,
+    /// Receipts for what the embedder was given with the last action.
+    receipts: VecDeque<(ClientId, Box<str>)>,
+    /// Colds that are not in use.
+    pool: Vec<Box<Cold>>,
+    /// Where messages to the application are copied to.
+    arena: BytesMut,
+    /// Where STOMP frames to one client are put together.
+    scratch: BytesMut,
+    /// The paths of the endpoints.
+    paths: Vec<Arc<str>>,
+    /// Tells the message ids of one run of the server from another's.
+    run: alloc::string::String,
+    published: u64,
+    /// How far a drain has come.
+    drained: Option<u32>,
+    buffered: usize,
+    notices_on: bool,
+    doubts: Option<sessions::Doubts>,
+    /// When each open call counts as lost, in order.
+    overdue: VecDeque<(CallId, Instant)>,
+    draining: bool,
+    stats: Stats,
+}
+
+/// A connection that was accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Open {
+    /// What the embedder wants to be given back with each action: a descriptor, a slot, a pointer.
+    pub token: u64,
+    /// The peer's address, if it has one.
+    pub address: Option<IpAddr>,
+    /// Whether it came over TLS.
+    pub secure: bool,
+}
+
+/// No more sockets are taken: close it at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many sockets, or the hub is draining: close this one at once")]
+pub struct Full;
+
+impl Hub {
+    /// A hub with nobody in it. `seed` must come from the system's random source: session ids are made from it.
+    ///
+    /// # Errors
+    /// What [`Config::validate`] finds.
+    pub fn new(config: Config, seed: [u8; 16], now: Now) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let memory = match config.store {
+            Store::Memory => {
+                Some(Box::new(Memory::new(seed, config.session.timeout_ms, config.limits.sessions, now.mono)))
+            }
+            Store::External => None,
+        };
+        let mut random = crate::random::Random::new(seed);
+        let limits = &config.limits;
+        Ok(Self {
+            closing: closing::Pacer::new(config.limits.close_rate, now.mono),
+            now,
+            run: random.run(),
+            random,
+            sockets: Slab::new(),
+            clients: Slab::new(),
+            registry: Registry::new(&seed, &config),
+            memory,
+            calls: Slab::new(),
+            answers: VecDeque::new(),
+            broker: Broker::new(&seed, limits.subscriptions, limits.patterns),
+            paths: config.endpoints.iter().map(|endpoint| Arc::from(endpoint.path.as_str())).collect(),
+            wheel: Wheel::new(now.mono),
+            addresses: Addresses::new(&seed),
+            actions: VecDeque::new(),
+            jobs: Jobs::default(),
+            receipts: VecDeque::new(),
+            pool: Vec::new(),
+            arena: BytesMut::new(),
+            scratch: BytesMut::new(),
+            published: 0,
+            drained: None,
+            buffered: 0,
+            notices_on: config.store == Store::Memory,
+            doubts: None,
+            overdue: VecDeque::new(),
+            draining: false,
+            stats: Stats::default(),
+            config,
+        })
+    }
+
+    /// A connection was accepted. Its first bytes are expected to be HTTP/1.1.
+    ///
+    /// # Errors
+    /// [`Full`]: at the limit TOTAL (with room for as many that are only to be told so), or while draining.
+    pub fn open(&mut self, now: Now, open: Open) -> Result<SocketId, Full> {
+        self.begin(now);
+        let limits = &self.config.limits;
+        if self.draining || self.sockets.len() >= limits.total as usize + limits.half_open as usize {
+            self.stats.refused += 1;
+            return Err(Full);
+        }
+        let address = self.addresses.enter(open.address);
+        let (slot, generation) =
+            self.sockets.insert(Socket::new(open.token, address, open.secure, self.now.mono));
+        let id = SocketId::new(slot, generation);
+        self.stats.opened += 1;
+        self.half_open(id, address);
+        self.arm_socket(slot);
+        self.finish();
+        Ok(id)
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, now: Now, event: Event<'_>) {
+        self.begin(now);
+        match event {
+            Event::Received { socket, bytes } => {
+                if let Some(slot) = self.live(socket) {
+                    self.received(slot, bytes);
+                }
+            }
+            Event::Sent { socket, len } => {
+                if let Some(slot) = self.live(socket) {
+                    self.sent(slot, len);
+                }
+            }
+            Event::Closed { socket } => {
+                if let Some(slot) = self.live(socket) {
+                    self.peer_closed(slot);
+                }
+            }
+            Event::Answer { call, answer } => {
+                if let Some(asked) = self.calls.remove(call.slot(), call.generation()) {
+                    self.answered(asked, &answer);
+                }
+            }
+            Event::Notice { session, notice } => self.noticed(session, notice),
+            Event::NoticesOn => self.notices(true),
+            Event::NoticesLost => self.notices(false),
+            Event::Tick => {}
+        }
+        self.finish();
+    }
+
+    /// The next thing to be done, or `None`: wait until [`next_deadline`](Self::next_deadline) or the next event.
+    pub fn poll(&mut self) -> Option<Action> {
+        if !self.receipts.is_empty() {
+            self.give_receipts();
+        }
+        self.actions.pop_front()
+    }
+
+    /// What waits to be written on a socket, oldest first: for `writev`. Say with [`Event::Sent`] what was taken.
+    pub fn output(&self, socket: SocketId) -> impl Iterator<Item = &[u8]> {
+        self.sockets
+            .get(socket.slot(), socket.generation())
+            .filter(|socket| !self.held(socket))
+            .and_then(|socket| socket.cold.as_ref())
+            .into_iter()
+            .flat_map(|cold| cold.output.iter())
+    }
+
+    /// When [`Event::Tick`] is due, and what for.
+    pub fn next_deadline(&self) -> Option<(Instant, &'static str)> {
+        if !self.jobs.is_empty() {
+            return Some((self.now.mono, "fan-out"));
+        }
+        if self.doubts.is_some() || self.drained.is_some() {
+            return Some((self.now.mono, "pass"));
+        }
+        let timer = self.wheel.next_deadline().map(|at| (at, "timer"));
+        let close = self.closing.next().map(|at| (at, "close"));
+        let expiry = self.memory.as_ref().and_then(|memory| memory.next_deadline()).map(|at| (at, "session"));
+        let reply = self.overdue.front().map(|(_, at)| (*at, "reply"));
+        [timer, close, expiry, reply].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// The store in memory, if that is where sessions live.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.memory.as_deref()
+    }
+
+    /// The hub's counters.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            sockets: self.sockets.len() as u64,
+            clients: self.clients.len() as u64,
+            sessions: self.registry.len() as u64,
+            buffered_bytes: self.buffered as u64,
+            ..self.stats
+        }
+    }
+
+    /// Takes the time, and does what it is time for before anything else.
+    fn begin(&mut self, now: Now) {
+        self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+        self.fire_timers();
+    }
+
+    /// Handles what the store in memory answered, and what is left to hand out.
+    fn finish(&mut self) {
+        loop {
+            self.expire_sessions();
+            let Some((asked, answer)) = self.answers.pop_front() else { break };
+            self.answered(asked, &answer);
+        }
+        self.spread_doubts();
+        self.drain_some();
+        self.hand_out();
+        self.pace_closes();
+    }
+
+    fn live(&self, socket: SocketId) -> Option<u32> {
+        self.sockets.get(socket.slot(), socket.generation()).map(|_| socket.slot())
+    }
+
+    fn socket_id(&self, slot: u32) -> SocketId {
+        SocketId::new(slot, self.sockets.generation(slot).unwrap_or_default())
+    }
+
+    fn client_id(&self, slot: u32) -> ClientId {
+        ClientId::new(slot, self.clients.generation(slot).unwrap_or_default())
+    }
+
+    /// The socket's busy part, from the pool if it has none.
+    fn cold(&mut self, slot: u32) -> Option<&mut Cold> {
+        let socket = self.sockets.slot_mut(slot)?;
+        Some(socket.cold.get_or_insert_with(|| self.pool.pop().unwrap_or_default()))
+    }
+
+    /// Gives the socket's busy part back if nothing is in it.
+    fn cool(&mut self, slot: u32) {
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        if socket.cold.as_ref().is_some_and(|cold| cold.is_idle())
+            && let Some(mut cold) = socket.cold.take()
+            && self.pool.len() < POOL
+        {
+            cold.reset();
+            self.pool.push(cold);
+        }
+    }
+
+    /// Asks the store, wherever it is.
+    fn ask(&mut self, asked: Asked, op: Op) {
+        self.stats.asked += 1;
+        if let Some(memory) = &mut self.memory {
+            let answer = memory.execute(self.now.mono, &op);
+            self.answers.push_back((asked, answer));
+        } else if self.calls.len() >= self.config.limits.inflight as usize {
+            self.answers.push_back((asked, Answer::Lost));
+        } else {
+            let (slot, generation) = self.calls.insert(asked);
+            let call = CallId::new(slot, generation);
+            self.overdue.push_back((call, self.now.mono.after(self.config.session.reply_ms)));
+            self.actions.push_back(Action::Session { call: Some(call), op });
+        }
+    }
+
+    /// Tells the store, whatever it answers.
+    fn tell(&mut self, op: Op) {
+        self.stats.asked += 1;
+        if let Some(memory) = &mut self.memory {
+            memory.execute(self.now.mono, &op);
+        } else {
+            self.actions.push_back(Action::Session { call: None, op });
+        }
+    }
+
+    /// Whether nothing may be written just now, since the socket's session is in doubt.
+    fn held(&self, socket: &Socket) -> bool {
+        socket.role == Role::Ws
+            && !socket.gated
+            && socket.client != NONE
+            && self.clients.slot(socket.client).is_some_and(|client| self.registry.holds(client.session))
+    }
+
+    fn principal(&self, client: u32) -> Option<Arc<str>> {
+        self.clients.slot(client).and_then(|client| self.registry.principal(client.session))
+    }
+}
+
+/// How many idle busy-parts are kept.
+const POOL: usize = 1_024;

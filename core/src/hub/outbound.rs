@@ -1,0 +1,106 @@
+//! Bytes that go out: queued, counted, and held back where a session is in doubt.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::closing::Code;
+use super::socket::Role;
+use super::{Action, Hub};
+use crate::session::Cause;
+use crate::ws;
+
+impl Hub {
+    /// Queues bytes of this socket alone.
+    pub(super) fn write(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        let now = self.now.mono;
+        let Some(cold) = self.cold(slot) else { return };
+        self.buffered += cold.output.own(now, write);
+        self.queued(slot);
+    }
+
+    /// Queues bytes that other sockets get too.
+    pub(super) fn write_shared(&mut self, slot: u32, parts: &[&Bytes]) {
+        let now = self.now.mono;
+        let Some(cold) = self.cold(slot) else { return };
+        let mut len = 0;
+        for part in parts {
+            cold.output.shared(now, part);
+            len += part.len();
+        }
+        self.buffered += len;
+        self.queued(slot);
+    }
+
+    /// Queues bytes for a client whose socket takes them now.
+    pub(super) fn write_client(&mut self, client: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        let now = self.now.mono;
+        let Some(it) = self.clients.slot_mut(client) else { return };
+        it.told = now;
+        let socket = it.socket;
+        if let Some(slot) = self.live(socket)
+            && self.sockets.slot(slot).is_some_and(|socket| !socket.gated)
+        {
+            self.write(slot, write);
+        }
+    }
+
+    fn queued(&mut self, slot: u32) {
+        let Some(socket) = self.sockets.slot(slot) else { return };
+        let endpoint = self.config.endpoints.get(usize::from(socket.endpoint));
+        let most = endpoint.and_then(|endpoint| endpoint.out_bytes).unwrap_or(self.config.limits.out_bytes);
+        let speaks = socket.role == Role::Ws && !socket.gated;
+        if speaks && (socket.unsent() > most || self.buffered > self.config.limits.memory) {
+            self.stats.slow += 1;
+            return self.close_client_of(slot, Cause::Slow, Code::Slow);
+        }
+        if self.now.mono.after(self.config.limits.send_time_ms) < socket.armed {
+            self.arm_socket(slot);
+        }
+        self.raise_write(slot);
+    }
+
+    /// Says once that there is something to write.
+    pub(super) fn raise_write(&mut self, slot: u32) {
+        let Some(socket) = self.sockets.slot(slot) else { return };
+        if socket.write_raised || socket.unsent() == 0 || self.held(socket) {
+            return;
+        }
+        let (id, token) = (self.socket_id(slot), socket.token);
+        if let Some(socket) = self.sockets.slot_mut(slot) {
+            socket.write_raised = true;
+        }
+        self.actions.push_back(Action::Write { socket: id, token });
+    }
+
+    /// The socket took some of its output.
+    pub(super) fn sent(&mut self, slot: u32, len: usize) {
+        let now = self.now.mono;
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        let Some(cold) = &mut socket.cold else { return };
+        let taken = cold.output.advance(now, len);
+        let left = cold.output.len();
+        self.buffered = self.buffered.saturating_sub(taken);
+        self.stats.sent_bytes += taken as u64;
+        socket.blocked = left > 0;
+        if left > 0 {
+            return;
+        }
+        socket.write_raised = false;
+        if let Some(pong) = cold.pong.take() {
+            self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Pong, &pong));
+            return;
+        }
+        let (role, ended) = (socket.role, socket.ended);
+        match role {
+            Role::Lingering if ended => self.hang_up(slot),
+            Role::Lingering => {
+                self.shut_if_empty(slot);
+                self.arm_socket(slot);
+            }
+            Role::Head if ended => self.hang_up(slot),
+            _ => {}
+        }
+        self.cool(slot);
+    }
+}

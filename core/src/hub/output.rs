@@ -1,0 +1,240 @@
+//! What waits to be written to one socket.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::time::Instant;
+use crate::ws;
+
+/// A queue of encoded bytes. Payloads that many sockets share are kept as [`Bytes`]; what only this socket gets is
+/// gathered in one buffer, so that a burst of small frames is one slice.
+///
+/// INVARIANT: on a socket that speaks WebSocket every segment consists of whole frames.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    segments: VecDeque<Segment>,
+    /// Bytes of the first segment that are written.
+    written: usize,
+    /// Bytes that wait.
+    len: usize,
+    /// When it last moved, or began to wait.
+    moved: Instant,
+    /// An emptied buffer, kept for the next burst.
+    spare: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Own(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Segment {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Output {
+    /// Bytes that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// When the oldest byte began to wait, or the last one was taken.
+    pub(crate) fn moved(&self) -> Instant {
+        self.moved
+    }
+
+    /// Lets `write` append bytes of this socket alone.
+    pub(crate) fn own(&mut self, now: Instant, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        if self.len == 0 {
+            self.moved = now;
+        }
+        let fits = matches!(self.segments.back(), Some(Segment::Own(bytes)) if bytes.len() < SEGMENT_BYTES);
+        if !fits {
+            self.segments.push_back(Segment::Own(core::mem::take(&mut self.spare)));
+        }
+        let Some(Segment::Own(bytes)) = self.segments.back_mut() else { return 0 };
+        let before = bytes.len();
+        write(bytes);
+        let added = bytes.len() - before;
+        self.len += added;
+        added
+    }
+
+    /// Appends bytes that other sockets get too.
+    pub(crate) fn shared(&mut self, now: Instant, bytes: &Bytes) {
+        if self.len == 0 {
+            self.moved = now;
+        }
+        self.len += bytes.len();
+        self.segments.push_back(Segment::Shared(bytes.clone()));
+    }
+
+    /// What waits, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut skip = self.written;
+        self.segments.iter().filter_map(move |segment| {
+            let slice = segment.as_slice().get(core::mem::take(&mut skip)..).unwrap_or_default();
+            (!slice.is_empty()).then_some(slice)
+        })
+    }
+
+    /// The first `len` bytes are written. Returns how many there were.
+    pub(crate) fn advance(&mut self, now: Instant, len: usize) -> usize {
+        let len = len.min(self.len);
+        let mut left = len;
+        while let Some(first) = self.segments.front() {
+            let rest = first.as_slice().len() - self.written;
+            if left < rest {
+                break;
+            }
+            left -= rest;
+            self.written = 0;
+            if let Some(Segment::Own(bytes)) = self.segments.pop_front() {
+                self.keep(bytes);
+            }
+        }
+        self.written += left;
+        self.len -= len;
+        if len > 0 {
+            self.moved = now;
+        }
+        len
+    }
+
+    /// Drops the frames that no byte of is written. Returns how many bytes were dropped.
+    pub(crate) fn drop_unstarted(&mut self) -> usize {
+        let started = if self.written == 0 { None } else { self.segments.pop_front() };
+        self.segments.clear();
+        let before = core::mem::take(&mut self.len);
+        if let Some(segment) = started {
+            let end = frame_end(segment.as_slice(), self.written);
+            if end > self.written {
+                self.len = end - self.written;
+                self.segments.push_back(match segment {
+                    Segment::Own(mut bytes) => {
+                        bytes.truncate(end);
+                        Segment::Own(bytes)
+                    }
+                    Segment::Shared(bytes) => Segment::Shared(bytes.slice(..end)),
+                });
+            } else {
+                self.written = 0;
+            }
+        }
+        before - self.len
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self) -> usize {
+        self.segments.clear();
+        self.written = 0;
+        core::mem::take(&mut self.len)
+    }
+
+    fn keep(&mut self, mut bytes: Vec<u8>) {
+        if bytes.capacity() <= SPARE_BYTES && bytes.capacity() > self.spare.capacity() {
+            bytes.clear();
+            self.spare = bytes;
+        }
+    }
+}
+
+/// Where the frame ends that byte `at` (already written up to there) is within; `at` itself at a frame's edge.
+fn frame_end(frames: &[u8], at: usize) -> usize {
+    let mut end = 0;
+    while end < at {
+        let Some(len) = frames.get(end..).and_then(frame_len) else { return frames.len() };
+        end = end.saturating_add(len);
+    }
+    end.min(frames.len())
+}
+
+/// Bytes of the whole frame at the start of `frames`, as a server writes them.
+fn frame_len(frames: &[u8]) -> Option<usize> {
+    let (head, len) = ws::Head::parse(ws::Role::Client, frames).ok()??;
+    usize::try_from(head.len).ok()?.checked_add(len)
+}
+
+/// A buffer of one socket's own frames takes no more once it holds this many bytes.
+const SEGMENT_BYTES: usize = 16 * 1024;
+/// The largest emptied buffer that is kept.
+const SPARE_BYTES: usize = 4 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    const NOW: Instant = Instant::from_millis(5);
+
+    fn frame(len: u8) -> Vec<u8> {
+        let mut bytes = vec![0x82, len];
+        bytes.extend((0..len).map(|i| i ^ len));
+        bytes
+    }
+
+    fn all(output: &Output) -> Vec<u8> {
+        output.iter().flatten().copied().collect()
+    }
+
+    #[test]
+    fn small_frames_of_one_socket_are_one_slice() {
+        let mut output = Output::default();
+        for len in 1..10 {
+            output.own(NOW, |bytes| bytes.extend(frame(len)));
+        }
+        assert_eq!(output.iter().count(), 1);
+        assert_eq!(output.len(), all(&output).len());
+    }
+
+    #[test]
+    fn advance_by_any_step_gives_the_same_bytes() {
+        for step in 1..40 {
+            let mut output = Output::default();
+            output.own(NOW, |bytes| bytes.extend(frame(5)));
+            output.shared(NOW, &Bytes::from(frame(9)));
+            output.own(NOW, |bytes| bytes.extend(frame(3)));
+            let whole = all(&output);
+            let mut seen = Vec::new();
+            while !output.is_empty() {
+                let take: Vec<u8> = all(&output).into_iter().take(step).collect();
+                assert_eq!(output.advance(NOW, step), take.len());
+                seen.extend(take);
+            }
+            assert_eq!(seen, whole);
+            assert_eq!(output.iter().count(), 0);
+        }
+    }
+
+    #[test]
+    fn only_the_started_frame_survives() {
+        for written in 0..30 {
+            let mut output = Output::default();
+            output.own(NOW, |bytes| {
+                bytes.extend(frame(4));
+                bytes.extend(frame(7));
+            });
+            output.shared(NOW, &Bytes::from(frame(12)));
+            let whole = all(&output);
+            output.advance(NOW, written);
+            output.drop_unstarted();
+            let edges = [0, 6, 15, 29];
+            let end = edges.into_iter().find(|&e| e >= written).unwrap_or(29);
+            assert_eq!(all(&output), whole[written.min(29)..end], "after {written}");
+            assert_eq!(output.len(), end - written.min(29));
+        }
+    }
+}

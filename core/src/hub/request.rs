@@ -1,0 +1,393 @@
+//! HTTP: from the first byte of a head to the answer.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::action::{Action, Change, Request, Response};
+use super::sessions::Asked;
+use super::socket::{Pending, Role, Stage};
+use super::Hub;
+use crate::config::{Endpoint, Login};
+use crate::http::{self, BodyDecoder, Exchange, Refusal, cookie};
+use crate::ids::SocketId;
+use crate::session::{Answer, Cause, Detector, Op, Record};
+
+impl Hub {
+    /// Bytes of a request's head, and what follows it.
+    pub(super) fn head(&mut self, slot: u32, bytes: &[u8]) {
+        let limits = self.config.limits.http;
+        let drip = self.sockets.slot(slot).and_then(|socket| socket.cold.as_ref()).is_some_and(|cold| !cold.inbox.is_empty());
+        if drip {
+            let Some(cold) = self.cold(slot) else { return };
+            cold.inbox.extend_from_slice(bytes);
+            let found = cold.search.find(&cold.inbox, &limits);
+            match found {
+                Ok(None) => self.buffered += bytes.len(),
+                Ok(Some(end)) => {
+                    let whole = core::mem::take(&mut cold.inbox);
+                    cold.search = http::HeadSearch::default();
+                    self.buffered = (self.buffered + bytes.len()).saturating_sub(whole.len());
+                    let (head, rest) = whole.split_at(end);
+                    self.headed(slot, head, rest);
+                }
+                Err(refusal) => {
+                    cold.inbox.clear();
+                    self.refuse(slot, refusal);
+                }
+            }
+            return;
+        }
+        let mut search = http::HeadSearch::default();
+        match search.find(bytes, &limits) {
+            Ok(Some(end)) => {
+                let (head, rest) = bytes.split_at(end);
+                self.headed(slot, head, rest);
+            }
+            Ok(None) => {
+                let Some(cold) = self.cold(slot) else { return };
+                cold.search = search;
+                cold.inbox.extend_from_slice(bytes);
+                self.buffered += bytes.len();
+            }
+            Err(refusal) => self.refuse(slot, refusal),
+        }
+    }
+
+    fn headed(&mut self, slot: u32, head: &[u8], rest: &[u8]) {
+        self.not_half_open(slot);
+        match http::parse(head, &self.config.limits.http) {
+            Ok(request) => self.request(slot, request, rest),
+            Err(refusal) => self.refuse(slot, refusal),
+        }
+    }
+
+    /// The order of the checks: form, Origin, a cookie at all, path, method, upgrade headers, and last the store.
+    fn request(&mut self, slot: u32, mut request: http::Request, rest: &[u8]) {
+        let now = self.now.mono;
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        socket.role = Role::Waiting;
+        socket.since = now;
+        socket.spoke = true;
+        let (secure, peer) = (socket.secure, self.addresses.get(socket.address));
+        let located = request.locate(&self.config.proxies, peer, secure);
+        let id = self.socket_id(slot);
+        let pending = Pending::new(request);
+        let Some(cold) = self.cold(slot) else { return };
+        cold.request = Some(Box::new(pending));
+        if let Err(refusal) = located {
+            return self.refuse(slot, refusal);
+        }
+        self.count_client(slot);
+        let verdict = if self.over_address(slot) { Err(Refusal::TooMany) } else { self.sort(slot) };
+        match verdict {
+            Err(refusal) => self.refuse(slot, refusal),
+            Ok(Sorted::Endpoint(endpoint)) => {
+                self.keep(slot, rest);
+                self.enter_endpoint(slot, endpoint);
+            }
+            Ok(Sorted::Page) => match self.begin_body(slot) {
+                Err(refusal) => self.refuse(slot, refusal),
+                Ok(true) => {
+                    if let Some(socket) = self.sockets.slot_mut(slot) {
+                        socket.role = Role::Body;
+                    }
+                    self.body(slot, rest);
+                }
+                Ok(false) => {
+                    self.keep(slot, rest);
+                    self.identify(slot);
+                }
+            },
+        }
+        if let Some(slot) = self.live(id) {
+            self.arm_socket(slot);
+        }
+    }
+
+    /// Behind a listed proxy a socket counts for the address that the proxy tells.
+    fn count_client(&mut self, slot: u32) {
+        let Some(client) = self.pending(slot).and_then(|pending| pending.request.client()) else { return };
+        let Some(socket) = self.sockets.slot(slot) else { return };
+        let before = socket.address;
+        if self.addresses.get(before) != Some(client) {
+            let address = self.addresses.enter(Some(client));
+            self.addresses.leave(before);
+            if let Some(socket) = self.sockets.slot_mut(slot) {
+                socket.address = address;
+            }
+        }
+    }
+
+    fn over_address(&self, slot: u32) -> bool {
+        let Some(address) = self.sockets.slot(slot).map(|socket| socket.address) else { return false };
+        let listed = self.addresses.get(address).is_some_and(|peer| self.config.proxies.contains(peer));
+        !listed && self.addresses.count(address) > self.config.limits.per_address
+    }
+
+    fn sort(&mut self, slot: u32) -> Result<Sorted, Refusal> {
+        let Self { config, sockets, .. } = self;
+        let pending = sockets
+            .slot_mut(slot)
+            .and_then(|socket| socket.cold.as_mut())
+            .and_then(|cold| cold.request.as_mut())
+            .ok_or(Refusal::Malformed)?;
+        let request = &pending.request;
+        let path = request.path();
+        let endpoint = config.endpoints.iter().position(|endpoint| endpoint.path == path);
+        let guarded = config.guarded.iter().any(|prefix| below(path, prefix));
+        let login = match endpoint {
+            Some(at) => config.endpoints[at].login == Login::Required,
+            None => guarded,
+        };
+        if endpoint.is_none() && !guarded {
+            pending.ids = cookie::session_ids(request, &config.session.cookie, config.session.encoding, &config.limits.http);
+            pending.ids.reverse();
+            return Ok(Sorted::Page);
+        }
+        let open = endpoint.is_some_and(|at| config.endpoints[at].any_origin);
+        if !open {
+            config.origin.check(request)?;
+        }
+        if login {
+            pending.ids = cookie::session_ids(request, &config.session.cookie, config.session.encoding, &config.limits.http);
+            pending.ids.reverse();
+            if pending.ids.is_empty() {
+                return Err(Refusal::NoSession);
+            }
+        }
+        let at = endpoint.ok_or(Refusal::NotFound)?;
+        pending.upgrade = Some(http::upgrade::check(request, protocols(&config.endpoints[at]))?);
+        if request.has_body() {
+            return Err(Refusal::Framing);
+        }
+        Ok(Sorted::Endpoint(at))
+    }
+
+    fn begin_body(&mut self, slot: u32) -> Result<bool, Refusal> {
+        let limit = self.config.limits.http.body_bytes;
+        let Some(pending) = self.pending_mut(slot) else { return Ok(false) };
+        pending.body = BodyDecoder::new(&pending.request, limit)?;
+        let waits = pending.body.is_some();
+        if waits && pending.request.expects_continue() {
+            self.write(slot, |bytes| bytes.extend_from_slice(http::CONTINUE));
+        }
+        Ok(waits)
+    }
+
+    /// Bytes of a request's body, and what follows it.
+    pub(super) fn body(&mut self, slot: u32, bytes: &[u8]) {
+        let Some(pending) = self.pending_mut(slot) else { return };
+        let Some(body) = &mut pending.body else { return };
+        match body.feed(bytes) {
+            Err(refusal) => self.refuse(slot, refusal),
+            Ok(taken) if body.is_complete() => {
+                if let Some(body) = pending.body.take() {
+                    pending.request.set_body(body.into_body());
+                    pending.read = true;
+                }
+                let now = self.now.mono;
+                if let Some(socket) = self.sockets.slot_mut(slot) {
+                    socket.role = Role::Waiting;
+                    socket.since = now;
+                }
+                self.keep(slot, bytes.get(taken..).unwrap_or_default());
+                self.identify(slot);
+            }
+            Ok(_) => {}
+        }
+    }
+
+    /// Asks the store for the next session that the request names; without one it is handed on as it is.
+    fn identify(&mut self, slot: u32) {
+        let socket = self.socket_id(slot);
+        let Some(pending) = self.pending_mut(slot) else { return };
+        match pending.ids.pop() {
+            Some(id) => {
+                pending.stage = Stage::Asking;
+                self.ask(Asked::Request { socket }, Op::Load { id });
+            }
+            None => self.hand_on(slot, None),
+        }
+    }
+
+    pub(super) fn request_answered(&mut self, socket: SocketId, answer: &Answer) {
+        let Some(slot) = self.live(socket) else { return };
+        match answer {
+            Answer::Alive { record: Some(record), .. } => {
+                if self.config.session.renew.request {
+                    self.renew(&record.id);
+                }
+                self.hand_on(slot, Some((**record).clone()));
+            }
+            Answer::Gone => self.identify(slot),
+            Answer::Alive { record: None, .. } | Answer::Lost => self.refuse(slot, Refusal::Unavailable),
+        }
+    }
+
+    fn hand_on(&mut self, slot: u32, session: Option<Record>) {
+        let socket = self.socket_id(slot);
+        let Some(token) = self.sockets.slot(slot).map(|socket| socket.token) else { return };
+        let Some(pending) = self.pending_mut(slot) else { return };
+        pending.stage = Stage::Handed;
+        pending.session = session.as_ref().map(|record| record.id.clone());
+        let http = pending.request.clone();
+        self.actions.push_back(Action::Request { socket, token, request: Box::new(Request { http, session }) });
+    }
+
+    /// The embedder's answer to an [`Action::Request`]. Its change to the session is carried out first; where that
+    /// fails since the store is away, the answer is 503 instead. Ignored if the socket is gone or nothing was asked.
+    pub fn respond(&mut self, now: crate::time::Now, socket: SocketId, response: Response) {
+        self.begin(now);
+        if let Some(slot) = self.live(socket)
+            && let Some(pending) = self.pending_mut(slot)
+            && pending.stage == Stage::Handed
+        {
+            pending.stage = Stage::Asking;
+            let session = pending.session.clone();
+            self.change(slot, session, response);
+        }
+        self.finish();
+    }
+
+    fn change(&mut self, slot: u32, session: Option<Arc<str>>, response: Response) {
+        let socket = self.socket_id(slot);
+        let op = match (&response.session, session) {
+            (Change::Keep, _) | (Change::End, None) => return self.answer_request(slot, &response.http),
+            (Change::Login { principal, attributes }, session) => {
+                let (principal, attributes, id) = (Some(principal.clone()), attributes.clone(), self.random.session_id());
+                match session {
+                    Some(from) => Op::Rename { from, to: id, principal, attributes },
+                    None => Op::Create { id, principal, attributes },
+                }
+            }
+            (Change::End, Some(id)) => {
+                // The gate falls first; the store is told in the same step.
+                if let Some(slot) = self.registry.find(&id) {
+                    self.end_session(slot, Cause::LoggedOut, Detector::Local, 0);
+                }
+                Op::End { id }
+            }
+        };
+        self.ask(Asked::Change { socket, response: Box::new(response) }, op);
+    }
+
+    /// The store has carried out what an answer does to the session.
+    pub(super) fn changed(&mut self, socket: SocketId, mut response: Response, answer: &Answer) {
+        let slot = self.live(socket);
+        let from = slot.and_then(|slot| self.pending(slot)).and_then(|pending| pending.session.clone());
+        let name = self.config.session.cookie.clone();
+        let secure = slot.and_then(|slot| self.pending(slot)).is_some_and(|p| p.request.scheme() == http::Scheme::Https);
+        let attributes = cookie::Attributes { secure, ..cookie::Attributes::default() };
+        let ends = response.session == Change::End;
+        let cookie = match answer {
+            Answer::Alive { record: Some(record), .. } => {
+                if let Some(from) = &from {
+                    self.renamed(from, record);
+                }
+                cookie::set(&name, &cookie::encode_value(&record.id, self.config.session.encoding), &attributes)
+            }
+            Answer::Gone if ends => cookie::delete(&name, &attributes),
+            // The session ended between the request and its answer: a login then begins a new one.
+            Answer::Gone => {
+                if let Some(slot) = slot {
+                    if let Some(pending) = self.pending_mut(slot) {
+                        pending.session = None;
+                    }
+                    self.change(slot, None, response);
+                }
+                return;
+            }
+            Answer::Alive { record: None, .. } | Answer::Lost => {
+                if let Some(slot) = slot {
+                    self.refuse(slot, Refusal::Unavailable);
+                }
+                return;
+            }
+        };
+        if let Ok(cookie) = cookie {
+            let _ = response.http.header("Set-Cookie", cookie);
+        }
+        if let Some(slot) = slot {
+            self.answer_request(slot, &response.http);
+        }
+    }
+
+    fn answer_request(&mut self, slot: u32, response: &http::Response) {
+        let Some(pending) = self.pending(slot) else { return };
+        let mut exchange = pending.request.exchange();
+        exchange.keep_alive &= !self.draining && !(pending.request.has_body() && !pending.read);
+        let stays = exchange.keep_alive && !response.closes();
+        let date = Some(self.now.wall);
+        self.write(slot, |bytes| response.write(bytes, exchange, date));
+        self.answered_request(slot, stays);
+    }
+
+    /// Answers with an error of our own.
+    pub(super) fn refuse(&mut self, slot: u32, refusal: Refusal) {
+        self.stats.refusals += 1;
+        self.not_half_open(slot);
+        let exchange = match self.pending(slot) {
+            Some(pending) => {
+                let mut exchange = pending.request.exchange();
+                exchange.keep_alive &= !self.draining && (!pending.request.has_body() || pending.read);
+                exchange
+            }
+            None => Exchange::default(),
+        };
+        let stays = exchange.keep_alive && !refusal.closes();
+        let date = Some(self.now.wall);
+        self.write(slot, |bytes| refusal.write(bytes, exchange, date));
+        self.answered_request(slot, stays);
+    }
+
+    fn answered_request(&mut self, slot: u32, stays: bool) {
+        let now = self.now.mono;
+        if let Some(cold) = self.sockets.slot_mut(slot).and_then(|socket| socket.cold.as_mut()) {
+            cold.request = None;
+        }
+        if !stays {
+            return self.linger(slot);
+        }
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        socket.role = Role::Head;
+        socket.since = now;
+        if socket.ended {
+            return self.linger(slot);
+        }
+        self.arm_socket(slot);
+        self.resume(slot);
+    }
+
+    pub(super) fn pending(&self, slot: u32) -> Option<&Pending> {
+        self.sockets.slot(slot)?.cold.as_ref()?.request.as_deref()
+    }
+
+    pub(super) fn pending_mut(&mut self, slot: u32) -> Option<&mut Pending> {
+        self.sockets.slot_mut(slot)?.cold.as_mut()?.request.as_deref_mut()
+    }
+}
+
+enum Sorted {
+    Endpoint(usize),
+    Page,
+}
+
+impl Pending {
+    fn new(request: http::Request) -> Self {
+        Self { request, body: None, read: false, ids: Vec::new(), upgrade: None, session: None, stage: Stage::Asking }
+    }
+}
+
+/// Whether `path` is `prefix` or lies below it.
+fn below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The sub-protocols that an endpoint speaks.
+pub(super) fn protocols(endpoint: &Endpoint) -> &'static [&'static str] {
+    match endpoint.protocol {
+        crate::config::Protocol::Stomp => &http::upgrade::STOMP_PROTOCOLS,
+        crate::config::Protocol::Raw => &[],
+    }
+}

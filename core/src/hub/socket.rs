@@ -1,0 +1,217 @@
+//! What the hub knows of one byte stream, and of one who speaks over it.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::output::Output;
+use crate::http;
+use crate::ids::SocketId;
+pub(super) use crate::slab::NONE;
+use crate::stomp;
+use crate::time::Instant;
+use crate::ws;
+
+/// What a socket is for just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Collecting the head of a request.
+    Head,
+    /// Collecting its body.
+    Body,
+    /// A request waits for the store, or for the embedder.
+    Waiting,
+    /// WebSocket frames.
+    Ws,
+    /// Everything is said; input is thrown away until the peer ends it.
+    Lingering,
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) token: u64,
+    /// Who speaks here, once it is a WebSocket (or about to become one).
+    pub(super) client: u32,
+    /// Slot in the book of addresses.
+    pub(super) address: u32,
+    pub(super) assembler: ws::Assembler,
+    /// When something last came in.
+    pub(super) heard: Instant,
+    /// When this role began.
+    pub(super) since: Instant,
+    /// For when a timer is armed; [`Instant::NEVER`]: none is.
+    pub(super) armed: Instant,
+    /// Since when control frames are counted.
+    pub(super) controls_since: Instant,
+    /// Since when messages are counted.
+    pub(super) messages_since: Instant,
+    pub(super) controls: u16,
+    pub(super) messages: u16,
+    pub(super) role: Role,
+    pub(super) endpoint: u8,
+    pub(super) secure: bool,
+    /// An [`Action::Write`](super::Action::Write) was given and its output has not been emptied since.
+    pub(super) write_raised: bool,
+    /// The embedder was told to stop reading.
+    pub(super) reading_off: bool,
+    /// The peer's half is over.
+    pub(super) ended: bool,
+    /// Our Close frame is queued.
+    pub(super) close_sent: bool,
+    /// The peer's Close frame came.
+    pub(super) close_received: bool,
+    /// The write half is to be shut once the output is empty.
+    pub(super) shutdown: bool,
+    /// A ping waits for its pong.
+    pub(super) pinged: bool,
+    /// A whole message came.
+    pub(super) spoke: bool,
+    /// Nothing but the Close may go out.
+    pub(super) gated: bool,
+    /// The last write came back short.
+    pub(super) blocked: bool,
+    /// It has not sent a whole head yet, since it was accepted.
+    pub(super) half_open: bool,
+    pub(super) cold: Option<Box<Cold>>,
+}
+
+/// What only a busy socket needs.
+#[derive(Debug, Default)]
+pub(super) struct Cold {
+    /// A request's head so far, or input that came while nothing could be handled.
+    pub(super) inbox: Vec<u8>,
+    /// How far the head was searched for its end.
+    pub(super) search: http::HeadSearch,
+    /// An unfinished message.
+    pub(super) partial: Vec<u8>,
+    /// An unfinished STOMP frame.
+    pub(super) frame: Vec<u8>,
+    /// What waits to be written.
+    pub(super) output: Output,
+    /// The newest ping's payload, while output is blocked.
+    pub(super) pong: Option<Box<[u8]>>,
+    /// The request that is being answered.
+    pub(super) request: Option<Box<Pending>>,
+}
+
+impl Cold {
+    pub(super) fn is_idle(&self) -> bool {
+        self.inbox.is_empty()
+            && self.partial.is_empty()
+            && self.frame.is_empty()
+            && self.output.is_empty()
+            && self.pong.is_none()
+            && self.request.is_none()
+    }
+
+    /// Forgets everything but its small buffers.
+    pub(super) fn reset(&mut self) {
+        for buffer in [&mut self.inbox, &mut self.partial, &mut self.frame] {
+            if buffer.capacity() > KEEP_BYTES {
+                *buffer = Vec::new();
+            }
+            buffer.clear();
+        }
+        self.search = http::HeadSearch::default();
+        self.pong = None;
+        self.request = None;
+    }
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) request: http::Request,
+    pub(super) body: Option<http::BodyDecoder>,
+    /// Its body, if it has one, was read whole.
+    pub(super) read: bool,
+    /// Session ids that are still to be tried, the next one last.
+    pub(super) ids: Vec<alloc::sync::Arc<str>>,
+    /// The handshake that was found in order, if it is one.
+    pub(super) upgrade: Option<http::Upgrade>,
+    /// The session it was found to belong to.
+    pub(super) session: Option<alloc::sync::Arc<str>>,
+    pub(super) stage: Stage,
+}
+
+/// Whom a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The store.
+    Asking,
+    /// The embedder.
+    Handed,
+}
+
+impl Socket {
+    pub(super) fn new(token: u64, address: u32, secure: bool, now: Instant) -> Self {
+        Self {
+            token,
+            client: NONE,
+            address,
+            assembler: ws::Assembler::new(ws::Role::Server),
+            heard: now,
+            since: now,
+            armed: Instant::NEVER,
+            controls_since: now,
+            messages_since: now,
+            controls: 0,
+            messages: 0,
+            role: Role::Head,
+            endpoint: 0,
+            secure,
+            write_raised: false,
+            reading_off: false,
+            ended: false,
+            close_sent: false,
+            close_received: false,
+            shutdown: false,
+            pinged: false,
+            spoke: false,
+            gated: false,
+            blocked: false,
+            half_open: true,
+            cold: None,
+        }
+    }
+
+    pub(super) fn unsent(&self) -> usize {
+        self.cold.as_ref().map_or(0, |cold| cold.output.len())
+    }
+}
+
+/// How far a client's conversation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its session is being asked for; the handshake is not answered.
+    Pending,
+    /// The WebSocket is open; STOMP waits for CONNECT.
+    Open,
+    /// It has joined.
+    Joined,
+    /// Nothing it says is handled any more.
+    Over,
+}
+
+/// One who speaks. Under SockJS it will outlive its sockets, so nothing of the byte stream is kept here.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) socket: SocketId,
+    /// Slot of its session, and its neighbours there.
+    pub(super) session: u32,
+    pub(super) next: u32,
+    pub(super) previous: u32,
+    /// Head of its list of subscriptions.
+    pub(super) subscriptions: u32,
+    pub(super) decoder: stomp::Decoder,
+    /// STOMP heart-beats: what was agreed on, in ms; 0: none.
+    pub(super) beat_out_ms: u32,
+    pub(super) beat_in_ms: u32,
+    /// When something was last sent to it.
+    pub(super) told: Instant,
+    pub(super) version: stomp::Version,
+    pub(super) phase: Phase,
+    pub(super) endpoint: u8,
+}
+
+/// Buffers of up to this many bytes are kept for the next use.
+const KEEP_BYTES: usize = 4 * 1024;

@@ -1,0 +1,133 @@
+//! From a handshake in order to an open WebSocket: who is it, and is the login alive?
+
+use alloc::sync::Arc;
+
+use super::request::protocols;
+use super::socket::{Client, NONE, Phase, Role};
+use super::{Action, Hub};
+use crate::config::{Login, Protocol};
+use crate::http::{self, Refusal};
+use crate::ids::ClientId;
+use crate::{stomp, ws};
+
+impl Hub {
+    /// A handshake that is in order came to this endpoint.
+    pub(super) fn enter_endpoint(&mut self, slot: u32, endpoint: usize) {
+        if self.draining || self.clients.len() >= self.config.limits.total as usize || self.buffered > self.config.limits.memory {
+            return self.refuse(slot, Refusal::Unavailable);
+        }
+        let Some(at) = self.config.endpoints.get(endpoint) else { return };
+        let login = at.login;
+        let socket = self.socket_id(slot);
+        let (client, _) = self.clients.insert(Client {
+            socket,
+            session: NONE,
+            next: NONE,
+            previous: NONE,
+            subscriptions: NONE,
+            decoder: stomp::Decoder::server(),
+            beat_out_ms: 0,
+            beat_in_ms: 0,
+            told: self.now.mono,
+            version: stomp::Version::V1_0,
+            phase: Phase::Pending,
+            endpoint: endpoint as u8,
+        });
+        if let Some(socket) = self.sockets.slot_mut(slot) {
+            socket.client = client;
+            socket.endpoint = endpoint as u8;
+        }
+        match login {
+            Login::None => self.accept(client),
+            Login::Required => self.claim_next(client),
+        }
+    }
+
+    /// Tries the next session that the handshake names.
+    fn claim_next(&mut self, client: u32) {
+        let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket)) else { return };
+        match self.pending_mut(slot).and_then(|pending| pending.ids.pop()) {
+            Some(id) => self.claim(client, &id),
+            None => self.turn_away(client, Refusal::NoSession),
+        }
+    }
+
+    /// The store vouched for the session of this client.
+    pub(super) fn bound(&mut self, client: u32) {
+        let Some(session) = self.clients.slot(client).map(|client| client.session) else { return };
+        if !self.registry.has_principal(session) {
+            self.release(client);
+            return self.claim_next(client);
+        }
+        if self.registry.count(session) > self.config.limits.per_session {
+            return self.turn_away(client, Refusal::TooMany);
+        }
+        if self.config.session.renew.request {
+            self.activity(session);
+        }
+        self.accept(client);
+    }
+
+    /// The session that this client named is over.
+    pub(super) fn unbound(&mut self, client: u32) {
+        self.claim_next(client);
+    }
+
+    /// Nobody can say whether the session of this client is alive.
+    pub(super) fn store_away(&mut self, client: u32) {
+        self.turn_away(client, Refusal::Unavailable);
+    }
+
+    fn turn_away(&mut self, client: u32, refusal: Refusal) {
+        let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket)) else { return };
+        self.forget_pending(client);
+        self.refuse(slot, refusal);
+    }
+
+    /// A client that never got in is gone without a word.
+    pub(super) fn forget_pending(&mut self, client: u32) {
+        let socket = self.clients.slot(client).map(|client| client.socket);
+        self.release(client);
+        self.clients.remove_slot(client);
+        if let Some(socket) = socket.and_then(|socket| self.live(socket)).and_then(|slot| self.sockets.slot_mut(slot)) {
+            socket.client = NONE;
+        }
+    }
+
+    /// 101: from here on the bytes are frames.
+    fn accept(&mut self, client: u32) {
+        let now = self.now.mono;
+        let Some((socket, endpoint)) = self.clients.slot(client).map(|client| (client.socket, client.endpoint)) else { return };
+        let Some(slot) = self.live(socket) else { return };
+        let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
+        let Some(at) = self.config.endpoints.get(usize::from(endpoint)) else { return };
+        let (protocol, raw) = (upgrade.protocol(protocols(at)), at.protocol == Protocol::Raw);
+        let accept = ws::accept_key(upgrade.key());
+        self.write(slot, |bytes| http::write_switching_protocols(bytes, &accept, protocol));
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        socket.role = Role::Ws;
+        socket.since = now;
+        socket.spoke = false;
+        socket.heard = now;
+        let token = socket.token;
+        if let Some(cold) = &mut socket.cold {
+            cold.request = None;
+        }
+        if let Some(it) = self.clients.slot_mut(client) {
+            it.phase = if raw { Phase::Joined } else { Phase::Open };
+        }
+        if raw {
+            let principal = self.principal(client);
+            let client = self.client_id(client);
+            self.actions.push_back(Action::Joined { client, token, principal });
+        }
+        self.arm_socket(slot);
+        self.resume(slot);
+    }
+
+    /// Whose session a client is under, and its id.
+    pub fn session_of(&self, client: ClientId) -> Option<(Arc<str>, Arc<str>)> {
+        let it = self.clients.get(client.slot(), client.generation())?;
+        Some((self.registry.id(it.session)?.clone(), self.registry.principal(it.session)?))
+    }
+}

@@ -1,0 +1,58 @@
+//! A seeded, deterministic world that attacks the promise: hubs, clients, a store with faults, virtual time.
+//!
+//! `SIM_SEED=n` runs one seed and prints what happened; `SIM_SEEDS=from..to` runs a range. The long run is
+//! `cargo test -p tethered-core --release --test sim -- --ignored`.
+
+mod client;
+mod judge;
+mod rng;
+mod world;
+
+use world::{Plan, World};
+
+fn run(seed: u64, log: bool) -> (u64, Vec<String>) {
+    World::new(seed, Plan::of(seed), log).run()
+}
+
+fn run_twice(seed: u64) {
+    let both = std::panic::catch_unwind(|| {
+        let (first, _) = run(seed, false);
+        let (second, _) = run(seed, false);
+        assert_eq!(first, second, "two runs of one seed differ");
+    });
+    if let Err(panic) = both {
+        eprintln!("seed {seed} failed; SIM_SEED={seed} shows what happened. {:?}", Plan::of(seed));
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn range(default: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("SIM_SEEDS") else { return default };
+    let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to");
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
+
+#[test]
+fn seeds() {
+    if let Ok(seed) = std::env::var("SIM_SEED") {
+        let seed = seed.parse().expect("a number");
+        println!("{:?}", Plan::of(seed));
+        std::panic::set_hook(Box::new(|info| println!("{info}")));
+        let (_, log) = run(seed, true);
+        for line in log {
+            println!("{line}");
+        }
+        return;
+    }
+    for seed in range(0..500) {
+        run_twice(seed);
+    }
+}
+
+#[test]
+#[ignore = "the long run: 100,000 seeds"]
+fn long_run() {
+    for seed in range(0..100_000) {
+        run_twice(seed);
+    }
+}

@@ -1,0 +1,586 @@
+//! The world around the hubs: a network that cuts as it likes, readers that dawdle, a store that is late, lost or away.
+
+use std::cmp::Reverse;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use tethered_core::config::{Config, Store};
+use tethered_core::http;
+use tethered_core::hub::{Action, Change, Event, Hub, Notice, Open, Response};
+use tethered_core::ids::{CallId, ClientId, SocketId};
+use tethered_core::session::memory::Memory;
+use tethered_core::session::{Answer, Op};
+use tethered_core::stomp::Command;
+use tethered_core::time::{Instant, Now, UnixMillis};
+
+use crate::client::{Client, Seen};
+use crate::judge::Judge;
+use crate::rng::Rng;
+
+/// What a run is like.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) hubs: usize,
+    /// Sessions live in the hub's own memory, and there is one hub.
+    pub(crate) memory: bool,
+    pub(crate) timeout_ms: u64,
+    pub(crate) touch_interval_ms: u64,
+    pub(crate) sessions: usize,
+    pub(crate) clients: usize,
+    pub(crate) length_ms: u64,
+    /// In a hundred: replies that never come, notices that never come, notices that come twice or to no end.
+    pub(crate) lost_replies: u64,
+    pub(crate) lost_notices: u64,
+    pub(crate) forged_notices: u64,
+    /// The store is away at times.
+    pub(crate) outages: bool,
+    /// The store does not end sessions by itself until asked for them, as a busy Redis.
+    pub(crate) lazy_store: bool,
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0xabcdef);
+        let memory = rng.chance(40);
+        let calm = rng.chance(30);
+        Self {
+            hubs: if memory { 1 } else { rng.range(1, 3) as usize },
+            memory,
+            timeout_ms: rng.range(2_000, 15_000),
+            touch_interval_ms: [0, 100, 1_000, 1_000, 3_000][rng.range(0, 4) as usize],
+            sessions: rng.range(1, 4) as usize,
+            clients: rng.range(2, 8) as usize,
+            length_ms: 60_000,
+            lost_replies: if calm { 0 } else { rng.range(0, 10) },
+            lost_notices: if calm { 0 } else { rng.range(0, 60) },
+            forged_notices: if calm { 0 } else { rng.range(0, 30) },
+            outages: !calm && rng.chance(30),
+            lazy_store: !calm && rng.chance(50),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    Arrive(usize),
+    Act(usize),
+    Upload(usize),
+    Read(usize),
+    Vanish(usize),
+    Tick(usize),
+    Execute { hub: usize, call: Option<u64>, op: usize },
+    Reply { hub: usize, call: u64, answer: usize },
+    Notice { hub: usize, id: usize, kind: u8 },
+    Logout(usize),
+    Rename(usize),
+    Elsewhere(usize),
+    Forge(usize),
+    Outage(bool),
+}
+
+pub(crate) struct Session {
+    pub(crate) id: Arc<str>,
+    pub(crate) name: String,
+    pub(crate) over: bool,
+}
+
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    now: u64,
+    rng: Rng,
+    hubs: Vec<Hub>,
+    ticks: Vec<Option<u64>>,
+    store: Memory,
+    away: bool,
+    queue: BinaryHeap<Reverse<(u64, u64, Happening)>>,
+    order: u64,
+    ops: Vec<Op>,
+    answers: Vec<Answer>,
+    ids: Vec<Arc<str>>,
+    pub(crate) sessions: Vec<Session>,
+    clients: Vec<Client>,
+    /// Which client speaks over a socket, by hub and token.
+    joined: BTreeMap<(usize, ClientId), usize>,
+    judge: Judge,
+    trace: DefaultHasher,
+    log: Option<Vec<String>>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, plan: Plan, log: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut config = Config { store: if plan.memory { Store::Memory } else { Store::External }, ..Config::default() };
+        config.session.timeout_ms = plan.timeout_ms;
+        config.session.touch_interval_ms = plan.touch_interval_ms;
+        config.session.check_interval_ms = 2_000;
+        config.session.sweep_interval_ms = 10_000;
+        config.session.blind_ms = 20_000;
+        let now = Now { mono: Instant::from_millis(0), wall: UnixMillis::from_millis(1_700_000_000_000) };
+        let hubs: Vec<Hub> = (0..plan.hubs)
+            .map(|_| {
+                let mut seed = [0; 16];
+                seed[..8].copy_from_slice(&rng.next().to_le_bytes());
+                Hub::new(config.clone(), seed, now).expect("a valid configuration")
+            })
+            .collect();
+        let mut world = Self {
+            ticks: vec![None; hubs.len()],
+            store: Memory::new([3; 16], plan.timeout_ms, 1_000, now.mono),
+            judge: Judge::new(&plan, &config),
+            plan,
+            now: 0,
+            rng,
+            hubs,
+            away: false,
+            queue: BinaryHeap::new(),
+            order: 0,
+            ops: Vec::new(),
+            answers: Vec::new(),
+            ids: Vec::new(),
+            sessions: Vec::new(),
+            clients: Vec::new(),
+            joined: BTreeMap::new(),
+            trace: DefaultHasher::new(),
+            log: log.then(Vec::new),
+        };
+        world.populate();
+        world
+    }
+
+    /// Runs to the end; what it did as one number, and the log if one was wanted.
+    pub(crate) fn run(mut self) -> (u64, Vec<String>) {
+        while let Some(Reverse((at, _, happening))) = self.queue.pop() {
+            if at > self.plan.length_ms {
+                break;
+            }
+            assert!(at >= self.now, "time went back");
+            self.now = at;
+            self.store_time();
+            self.happen(happening);
+        }
+        self.now = self.plan.length_ms;
+        self.judge.finish(self.now);
+        (self.trace.finish(), self.log.unwrap_or_default())
+    }
+
+    fn populate(&mut self) {
+        if !self.plan.memory {
+            for hub in 0..self.hubs.len() {
+                self.with_hub(hub, |hub, now| hub.handle(now, Event::NoticesOn));
+            }
+        }
+        for n in 0..self.plan.sessions {
+            let name = ["rob", "luke"][n % 2].to_owned();
+            if !self.plan.memory {
+                let id: Arc<str> = format!("session-{n}").into();
+                let op = Op::Create { id: id.clone(), principal: Some(name.as_str().into()), attributes: vec![] };
+                self.store.execute(self.mono(), &op);
+                self.sessions.push(Session { id, name, over: false });
+            } else {
+                self.sessions.push(Session { id: "".into(), name, over: false });
+            }
+            if self.rng.chance(60) {
+                let at = self.rng.range(1_000, self.plan.length_ms / 2);
+                self.at(at, Happening::Logout(n));
+            }
+            if !self.plan.memory && self.rng.chance(20) {
+                let at = self.rng.range(1_000, self.plan.length_ms / 2);
+                self.at(at, Happening::Rename(n));
+            }
+            if !self.plan.memory && self.rng.chance(50) {
+                let at = self.rng.range(1_000, 10_000);
+                self.at(at, Happening::Elsewhere(n));
+            }
+            if self.plan.forged_notices > 0 && !self.plan.memory {
+                let at = self.rng.range(500, 10_000);
+                self.at(at, Happening::Forge(n));
+            }
+        }
+        for n in 0..self.plan.clients {
+            let (hub, session) = (self.rng.range(0, self.hubs.len() as u64 - 1) as usize, n % self.plan.sessions);
+            let pace = if self.rng.chance(20) { self.rng.range(200, 3_000) } else { self.rng.range(0, 30) };
+            let piece = self.rng.range(1, 400) as usize;
+            let polite = self.rng.chance(80);
+            self.clients.push(Client::new(hub, session, pace, piece, polite));
+            let at = self.rng.range(0, 8_000);
+            self.at(at, Happening::Arrive(n));
+        }
+        if self.plan.outages && !self.plan.memory {
+            let at = self.rng.range(3_000, 30_000);
+            self.at(at, Happening::Outage(true));
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrive(n) => self.arrive(n),
+            Happening::Act(n) => self.act(n),
+            Happening::Upload(n) => self.upload(n),
+            Happening::Read(n) => self.read(n),
+            Happening::Vanish(n) => self.end_connection(n),
+            Happening::Tick(hub) => {
+                if self.ticks[hub] == Some(self.now) {
+                    self.ticks[hub] = None;
+                    self.with_hub(hub, |hub, now| hub.handle(now, Event::Tick));
+                }
+            }
+            Happening::Execute { hub, call, op } => self.execute(hub, call, op),
+            Happening::Reply { hub, call, answer } => {
+                let answer = self.answers[answer].clone();
+                self.judge.replied(self.now, hub, call, &answer);
+                self.with_hub(hub, |hub, now| hub.handle(now, Event::Answer { call: CallId::from_raw(call), answer }));
+            }
+            Happening::Notice { hub, id, kind } => {
+                let id = self.ids[id].clone();
+                self.judge.noticed(self.now, hub, &id);
+                let notice = if kind == 0 { Notice::Expired } else { Notice::Deleted };
+                self.with_hub(hub, |hub, now| hub.handle(now, Event::Notice { session: &id, notice }));
+            }
+            Happening::Logout(n) => self.logout(n),
+            Happening::Rename(n) => self.rename(n),
+            Happening::Elsewhere(n) => {
+                let id = self.sessions[n].id.clone();
+                self.store.execute(self.mono(), &Op::Touch { id, age_ms: 0 });
+                let at = self.now + self.rng.range(500, 8_000);
+                self.at(at, Happening::Elsewhere(n));
+            }
+            Happening::Forge(n) => {
+                if self.rng.chance(self.plan.forged_notices) {
+                    self.announce(n_id(&self.sessions[n]), 1, 100);
+                }
+                let at = self.now + self.rng.range(1_000, 8_000);
+                self.at(at, Happening::Forge(n));
+            }
+            Happening::Outage(away) => self.outage(away),
+        }
+    }
+
+    fn arrive(&mut self, n: usize) {
+        let hub = self.clients[n].hub;
+        let open = Open { token: n as u64, address: None, secure: false };
+        let socket = self.with_hub(hub, |hub, now| hub.open(now, open)).expect("room for a few");
+        let client = &mut self.clients[n];
+        client.socket = Some(socket);
+        let session = &self.sessions[client.session];
+        if self.plan.memory && session.id.is_empty() {
+            client.login(&session.name);
+        } else {
+            client.handshake(&session.id);
+        }
+        self.judge.arrived(self.now, n, hub, socket);
+        self.at(self.now, Happening::Upload(n));
+    }
+
+    /// Bytes of a client reach the hub, in pieces.
+    fn upload(&mut self, n: usize) {
+        let client = &mut self.clients[n];
+        let (Some(socket), false) = (client.socket, client.outbox.is_empty() || client.closed) else { return };
+        if client.reading_off && self.rng.chance(90) {
+            return;
+        }
+        let len = (self.rng.range(1, client.piece as u64) as usize).min(client.outbox.len());
+        let mut bytes: Vec<u8> = client.outbox.drain(..len).collect();
+        let (hub, more) = (client.hub, !client.outbox.is_empty());
+        self.with_hub(hub, |hub, now| hub.handle(now, Event::Received { socket, bytes: &mut bytes }));
+        if more {
+            let at = self.now + self.rng.range(0, 5);
+            self.at(at, Happening::Upload(n));
+        }
+    }
+
+    /// A client reads some of what waits for it.
+    fn read(&mut self, n: usize) {
+        let client = &mut self.clients[n];
+        let (Some(socket), false) = (client.socket, client.closed) else { return };
+        let hub = client.hub;
+        let all: Vec<u8> = self.hubs[hub].output(socket).flatten().copied().collect();
+        let len = (self.rng.range(1, client.piece as u64) as usize).min(all.len());
+        if len == 0 {
+            return;
+        }
+        self.judge.wrote(self.now, n);
+        let seen = client.read(&all[..len]);
+        self.with_hub(hub, |hub, now| hub.handle(now, Event::Sent { socket, len }));
+        for seen in seen {
+            self.seen(n, &seen);
+        }
+        if all.len() > len {
+            let at = self.now + self.clients[n].pace;
+            self.at(at, Happening::Read(n));
+        }
+    }
+
+    fn seen(&mut self, n: usize, seen: &Seen) {
+        self.note(|| format!("client {n} sees {seen:?}"));
+        self.judge.seen(self.now, n, seen);
+        match seen {
+            Seen::Open => {
+                self.clients[n].say(Command::Connect, &[("accept-version", "1.2"), ("host", "h")], b"");
+                self.at(self.now, Happening::Upload(n));
+            }
+            Seen::Connected => {
+                let client = &mut self.clients[n];
+                client.connected = true;
+                client.say(Command::Subscribe, &[("id", "0"), ("destination", "/topic/talk")], b"");
+                client.say(Command::Subscribe, &[("id", "1"), ("destination", "/user/queue/mine")], b"");
+                self.at(self.now, Happening::Upload(n));
+                let at = self.now + self.rng.range(0, 3_000);
+                self.at(at, Happening::Act(n));
+            }
+            Seen::Close { .. } => {
+                if self.clients[n].polite {
+                    let at = self.now + self.rng.range(0, 200);
+                    self.at(at, Happening::Vanish(n));
+                }
+            }
+            Seen::Refused(302) => {
+                // Logged in: now it comes back with the cookie.
+                self.end_connection(n);
+                let Client { session, pace, piece, .. } = self.clients[n];
+                self.clients[n] = Client::new(0, session, pace, piece, true);
+                let at = self.now + self.rng.range(1, 500);
+                self.at(at, Happening::Arrive(n));
+            }
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, n: usize) {
+        let client = &mut self.clients[n];
+        if client.closed || !client.connected {
+            return;
+        }
+        client.sent += 1;
+        let body = format!("{n}:{}", client.sent);
+        match self.rng.range(0, 9) {
+            0..=5 => client.say(Command::Send, &[("destination", "/topic/talk")], body.as_bytes()),
+            6 => client.say(Command::Send, &[("destination", "/user/rob/queue/mine"), ("receipt", "r")], body.as_bytes()),
+            7 => client.say(Command::Send, &[("destination", "/app/x")], body.as_bytes()),
+            _ => client.message(tethered_core::ws::Opcode::Text, b"\n"),
+        }
+        self.at(self.now, Happening::Upload(n));
+        let pause = if self.rng.chance(50) { self.rng.range(1, 400) } else { self.rng.range(1, self.plan.timeout_ms * 3 / 2) };
+        self.at(self.now + pause, Happening::Act(n));
+    }
+
+    fn end_connection(&mut self, n: usize) {
+        let client = &mut self.clients[n];
+        if client.closed {
+            return;
+        }
+        if let Some(socket) = client.socket {
+            let hub = client.hub;
+            self.with_hub(hub, |hub, now| hub.handle(now, Event::Closed { socket }));
+        }
+    }
+
+    /// The session ends in the store: logged out at another node, or by a hand.
+    fn logout(&mut self, n: usize) {
+        let id = self.sessions[n].id.clone();
+        if id.is_empty() {
+            return;
+        }
+        self.note(|| format!("session {n} is ended"));
+        if self.plan.memory {
+            self.judge.ended(self.now, &id);
+            self.with_hub(0, |hub, now| hub.end(now, tethered_core::hub::Who::Session(&id), tethered_core::session::Cause::Revoked));
+        } else {
+            self.store.execute(self.mono(), &Op::End { id });
+        }
+        self.sessions[n].over = true;
+    }
+
+    /// The session gets another id at another node.
+    fn rename(&mut self, n: usize) {
+        let (from, to): (Arc<str>, Arc<str>) = (self.sessions[n].id.clone(), format!("renamed-{n}").into());
+        let principal = Some(self.sessions[n].name.as_str().into());
+        let op = Op::Rename { from: from.clone(), to: to.clone(), principal, attributes: vec![] };
+        if self.store.execute(self.mono(), &op) != Answer::Gone {
+            self.note(|| format!("session {n} is renamed"));
+            self.sessions[n].id = to.clone();
+            self.judge.renamed(self.now, &from, &to);
+            for hub in 0..self.hubs.len() {
+                self.with_hub(hub, |hub, now| {
+                    hub.handle(now, Event::Notice { session: &from, notice: Notice::Renamed { to: &to } });
+                });
+            }
+        }
+    }
+
+    fn outage(&mut self, away: bool) {
+        self.note(|| format!("the store is {}", if away { "away" } else { "back" }));
+        self.away = away;
+        self.judge.outage(self.now, away);
+        for hub in 0..self.hubs.len() {
+            let event = |away| if away { Event::NoticesLost } else { Event::NoticesOn };
+            self.with_hub(hub, |hub, now| hub.handle(now, event(away)));
+        }
+        let length = if away { self.rng.range(500, 15_000) } else { self.rng.range(10_000, 40_000) };
+        self.at(self.now + length, Happening::Outage(!away));
+    }
+
+    fn execute(&mut self, hub: usize, call: Option<u64>, op: usize) {
+        let op = self.ops[op].clone();
+        if self.away || self.rng.chance(self.plan.lost_replies) {
+            if let Some(call) = call
+                && self.rng.chance(50)
+            {
+                self.reply(hub, call, Answer::Lost);
+            }
+            return;
+        }
+        self.judge.asked(self.now, hub, &op);
+        let answer = self.store.execute(self.mono(), &op);
+        if let Some(call) = call {
+            self.reply(hub, call, answer);
+        }
+    }
+
+    fn reply(&mut self, hub: usize, call: u64, answer: Answer) {
+        self.answers.push(answer);
+        let late = if self.rng.chance(5) { self.rng.range(100, 1_900) } else { self.rng.range(0, 20) };
+        self.at(self.now + late, Happening::Reply { hub, call, answer: self.answers.len() - 1 });
+    }
+
+    /// The store's own time: sessions run out, and it says so, if it is not lazy.
+    fn store_time(&mut self) {
+        if !self.plan.lazy_store {
+            self.store.tick(self.mono());
+        }
+        while let Some((id, expired)) = self.store.notice() {
+            self.note(|| format!("the store ends {id}"));
+            self.judge.ended(self.now, &id);
+            let lost = self.plan.lost_notices;
+            self.announce(id, u8::from(!expired), 100 - lost);
+        }
+    }
+
+    /// Tells the hubs, as far as notices come through.
+    fn announce(&mut self, id: Arc<str>, kind: u8, percent: u64) {
+        self.ids.push(id);
+        let id = self.ids.len() - 1;
+        for hub in 0..self.hubs.len() {
+            for _ in 0..if self.rng.chance(10) { 2 } else { 1 } {
+                if !self.away && self.rng.chance(percent) {
+                    let at = self.now + if self.rng.chance(10) { self.rng.range(50, 3_000) } else { self.rng.range(0, 10) };
+                    self.at(at, Happening::Notice { hub, id, kind });
+                }
+            }
+        }
+    }
+
+    /// Calls a hub and does what it asks for.
+    fn with_hub<R>(&mut self, hub: usize, call: impl FnOnce(&mut Hub, Now) -> R) -> R {
+        let now = Now { mono: self.mono(), wall: UnixMillis::from_millis(1_700_000_000_000 + self.now) };
+        let result = call(&mut self.hubs[hub], now);
+        while let Some(action) = self.hubs[hub].poll() {
+            self.note(|| format!("hub {hub}: {action:?}"));
+            format!("{action:?}").hash(&mut self.trace);
+            self.perform(hub, action);
+        }
+        if let Some((at, _)) = self.hubs[hub].next_deadline() {
+            let at = at.as_millis().max(self.now + 1);
+            if self.ticks[hub].is_none_or(|set| at < set || set <= self.now) {
+                self.ticks[hub] = Some(at);
+                self.at(at, Happening::Tick(hub));
+            }
+        }
+        result
+    }
+
+    fn perform(&mut self, hub: usize, action: Action) {
+        match action {
+            Action::Write { token, .. } => {
+                let at = self.now + self.clients[token as usize].pace;
+                self.at(at, Happening::Read(token as usize));
+            }
+            Action::Reading { token, on, .. } => {
+                self.clients[token as usize].reading_off = !on;
+                if on {
+                    self.at(self.now, Happening::Upload(token as usize));
+                }
+            }
+            Action::Shutdown { token, socket } => {
+                assert_eq!(self.hubs[hub].output(socket).count(), 0, "shut down with output left");
+                if self.clients[token as usize].polite {
+                    let at = self.now + self.rng.range(0, 100);
+                    self.at(at, Happening::Vanish(token as usize));
+                }
+            }
+            Action::Close { token, socket } => {
+                let client = &mut self.clients[token as usize];
+                if client.socket == Some(socket) {
+                    assert!(!client.closed, "closed twice");
+                    client.closed = true;
+                }
+                self.judge.closed(self.now, hub, socket);
+            }
+            Action::Session { call, op } => {
+                self.judge.sent(self.now, hub, call.map(CallId::to_raw), &op);
+                self.ops.push(op);
+                let at = self.now + self.rng.range(0, 20);
+                self.at(at, Happening::Execute { hub, call: call.map(CallId::to_raw), op: self.ops.len() - 1 });
+            }
+            Action::Deliver { client, .. } => {
+                let n = self.joined[&(hub, client)];
+                self.judge.delivered(self.now, n);
+            }
+            Action::Joined { client, token, .. } => {
+                self.joined.insert((hub, client), token as usize);
+                let id = self.hubs[hub].session_of(client).expect("bound").0;
+                self.judge.joined(self.now, token as usize, hub, &id);
+            }
+            Action::Left { client, token, cause, .. } => {
+                self.joined.remove(&(hub, client)).expect("it had joined");
+                let now = self.mono();
+                let store = self.hubs[hub].memory().unwrap_or(&self.store);
+                self.judge.left(self.now, token as usize, cause, |id| store.ttl_ms(id, now).is_some());
+            }
+            Action::Request { socket, request, token } => {
+                let name = request.http.query().unwrap_or_default().to_owned();
+                let response = Response {
+                    http: http::Response::redirect("/").expect("a valid location"),
+                    session: Change::Login { principal: name.as_str().into(), attributes: vec![] },
+                };
+                let now = Now { mono: self.mono(), wall: UnixMillis::default() };
+                self.hubs[hub].respond(now, socket, response);
+                let head: Vec<u8> = self.hubs[hub].output(socket).flatten().copied().collect();
+                let head = String::from_utf8(head).expect("a head");
+                let cookie = head.split("SESSION=").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie");
+                let id = decode_base64(cookie);
+                let session = self.clients[token as usize].session;
+                self.sessions[session].id = id.as_str().into();
+                self.judge.logged_in(self.now, &self.sessions[session].id);
+            }
+            Action::Ended(ended) => self.judge.found(self.now, &ended),
+            other => panic!("unknown action {other:?}"),
+        }
+    }
+
+    fn at(&mut self, at: u64, happening: Happening) {
+        self.order += 1;
+        self.queue.push(Reverse((at, self.order, happening)));
+    }
+
+    fn mono(&self) -> Instant {
+        Instant::from_millis(self.now)
+    }
+
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>6} {}", self.now, line()));
+        }
+    }
+}
+
+fn n_id(session: &Session) -> Arc<str> {
+    session.id.clone()
+}
+
+fn decode_base64(text: &str) -> String {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+    String::from_utf8(bytes).expect("an id")
+}
