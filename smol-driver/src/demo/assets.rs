@@ -51,7 +51,11 @@ fn same_tag(asked: &str, ours: &str) -> bool {
 const SCRIPT: &str = "text/javascript;charset=UTF-8";
 
 const ASSETS: &[Asset] = &[
-    Asset { path: "/assets/style.css", content_type: "text/css;charset=UTF-8", body: include_str!("../../pages/style.css") },
+    Asset {
+        path: "/assets/style.css",
+        content_type: "text/css;charset=UTF-8",
+        body: include_str!("../../pages/style.css"),
+    },
     Asset { path: "/assets/chat.js", content_type: SCRIPT, body: include_str!("../../pages/chat.js") },
     Asset { path: "/assets/stomp.js", content_type: SCRIPT, body: include_str!("../../pages/stomp.js") },
     Asset { path: "/assets/tether.js", content_type: SCRIPT, body: include_str!("../../pages/tether.js") },

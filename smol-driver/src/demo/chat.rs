@@ -75,8 +75,7 @@ pub(super) fn deliver(
     }
 }
 
-/// Where raw messages come back.
-pub(crate) const ECHO: &str = "/echo/websocket";
+const ECHO: &str = crate::settings::ECHO;
 
 /// What `/app/im` takes; anything else in it is ignored, a `from` too.
 #[derive(Deserialize)]

@@ -25,7 +25,14 @@ pub(super) fn token(random: &mut Random<'_>) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let n = u128::from_be_bytes(bytes);
-    format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", n >> 96, n >> 80 & 0xffff, n >> 64 & 0xffff, n >> 48 & 0xffff, n & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        n >> 96,
+        n >> 80 & 0xffff,
+        n >> 64 & 0xffff,
+        n >> 48 & 0xffff,
+        n & 0xffff_ffff_ffff
+    )
 }
 
 /// Whether this can be a token of ours.
@@ -90,7 +97,12 @@ mod tests {
         assert_eq!(text, "ffffffff-ffff-4fff-bfff-ffffffffffff");
         assert!(is_token(text.as_bytes()));
         assert_eq!(token(&mut |bytes: &mut [u8]| bytes.fill(0)), "00000000-0000-4000-8000-000000000000");
-        for bad in ["", "ffffffff-ffff-4fff-bfff-fffffffffff", "FFFFFFFF-ffff-4fff-bfff-ffffffffffff", "ffffffff-ffff-4fff-bfff-ffffffffffff0"] {
+        for bad in [
+            "",
+            "ffffffff-ffff-4fff-bfff-fffffffffff",
+            "FFFFFFFF-ffff-4fff-bfff-ffffffffffff",
+            "ffffffff-ffff-4fff-bfff-ffffffffffff0",
+        ] {
             assert!(!is_token(bad.as_bytes()), "{bad}");
         }
     }

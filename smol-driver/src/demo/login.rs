@@ -64,10 +64,15 @@ impl std::fmt::Debug for Verify {
 }
 
 impl Demo {
-    pub(super) fn login_page(&self, random: &mut Random<'_>, http: &http::Request, visitor: Option<&Visitor<'_>>) -> hub::Response {
+    pub(super) fn login_page(
+        &self,
+        random: &mut Random<'_>,
+        http: &http::Request,
+        visitor: Option<&Visitor<'_>>,
+    ) -> hub::Response {
         match visitor {
             Some(_) => keep(pages::redirect("/")),
-            None => keep(login_form(random, http, 200, Notice::of(http.query()))),
+            None => keep(self.login_form(random, http, 200, Notice::of(http.query()))),
         }
     }
 
@@ -80,16 +85,18 @@ impl Demo {
             self.counters.forged_forms += 1;
             return ready(foreign());
         }
-        if !cookie_token(http).is_some_and(|cookie| token_sent(http, token.as_deref()).is_some_and(|sent| csrf::matches(sent, cookie))) {
+        if !cookie_token(http)
+            .is_some_and(|cookie| token_sent(http, token.as_deref()).is_some_and(|sent| csrf::matches(sent, cookie)))
+        {
             self.counters.forged_forms += 1;
-            return ready(login_form(random, http, 403, Notice::Stale));
+            return ready(self.login_form(random, http, 403, Notice::Stale));
         }
         let (name, password) = (name.unwrap_or_default(), password.unwrap_or_default());
         match self.logins.begin(now.mono, &name, http.client()) {
             Ok(attempt) => self.verify(name, password, attempt).map_or_else(|| ready(failed()), Reply::Verify),
             Err(seconds) => {
                 self.counters.throttled_logins += 1;
-                let mut page = login_form(random, http, 429, Notice::TooOften);
+                let mut page = self.login_form(random, http, 429, Notice::TooOften);
                 pages::put(&mut page, "Retry-After", &seconds.to_string());
                 ready(page)
             }
@@ -112,11 +119,31 @@ impl Demo {
     pub(super) fn log_out(&mut self, http: &http::Request, visitor: Option<&Visitor<'_>>) -> hub::Response {
         let Some(visitor) = visitor else { return to_login() };
         let token = form::fields(http, [csrf::FIELD]).and_then(|[token]| token);
-        if !same_origin(http) || !token_sent(http, token.as_deref()).is_some_and(|sent| csrf::matches(sent, visitor.token)) {
+        if !same_origin(http)
+            || !token_sent(http, token.as_deref()).is_some_and(|sent| csrf::matches(sent, visitor.token))
+        {
             self.counters.forged_forms += 1;
             return keep(foreign());
         }
         hub::Response { http: pages::redirect("/login?logout"), session: Change::End }
+    }
+
+    /// The login page, with its cookie if the visitor has none yet.
+    fn login_form(&self, random: &mut Random<'_>, http: &http::Request, status: u16, notice: Notice) -> http::Response {
+        if let Some(token) = cookie_token(http) {
+            return pages::login(status, &csrf::mask(token, random), notice, self.demo_users);
+        }
+        let token = csrf::token(random);
+        let mut page = pages::login(status, &csrf::mask(token.as_bytes(), random), notice, self.demo_users);
+        let attributes = cookie::Attributes {
+            path: "/login",
+            secure: http.scheme() == Scheme::Https,
+            http_only: true,
+            same_site: Some(cookie::SameSite::Strict),
+        };
+        let value = cookie::set(COOKIE, &token, &attributes).expect("INVARIANT: a token is a cookie's value");
+        pages::put(&mut page, "Set-Cookie", &value);
+        page
     }
 
     /// An unknown name is checked against somebody's hash all the same, so that it takes as long.
@@ -132,26 +159,10 @@ impl Demo {
     }
 }
 
-/// The login page, with its cookie if the visitor has none yet.
-fn login_form(random: &mut Random<'_>, http: &http::Request, status: u16, notice: Notice) -> http::Response {
-    if let Some(token) = cookie_token(http) {
-        return pages::login(status, &csrf::mask(token, random), notice);
-    }
-    let token = csrf::token(random);
-    let mut page = pages::login(status, &csrf::mask(token.as_bytes(), random), notice);
-    let attributes = cookie::Attributes {
-        path: "/login",
-        secure: http.scheme() == Scheme::Https,
-        http_only: true,
-        same_site: Some(cookie::SameSite::Strict),
-    };
-    let value = cookie::set(COOKIE, &token, &attributes).expect("INVARIANT: a token is a cookie's value");
-    pages::put(&mut page, "Set-Cookie", &value);
-    page
-}
-
 fn cookie_token(http: &http::Request) -> Option<&[u8]> {
-    cookie::pairs(http).find(|(name, value)| *name == COOKIE.as_bytes() && csrf::is_token(value)).map(|(_, value)| value)
+    cookie::pairs(http)
+        .find(|(name, value)| *name == COOKIE.as_bytes() && csrf::is_token(value))
+        .map(|(_, value)| value)
 }
 
 fn token_sent<'a>(http: &'a http::Request, field: Option<&'a str>) -> Option<&'a str> {
@@ -168,7 +179,11 @@ fn failed() -> http::Response {
 }
 
 fn foreign() -> http::Response {
-    pages::error(403, "Not from here", "This form was not sent by a page of ours, or had grown old. Go back, reload, and try again.")
+    pages::error(
+        403,
+        "Not from here",
+        "This form was not sent by a page of ours, or had grown old. Go back, reload, and try again.",
+    )
 }
 
 const ATTRIBUTE: &str = "csrf";

@@ -38,6 +38,8 @@ pub struct Demo {
     users: BTreeMap<String, Hash>,
     timeout_ms: u64,
     conformance: bool,
+    /// The README's users can log in: the login page may say so.
+    demo_users: bool,
     logins: throttle::Throttle,
     present: chat::Present,
     counters: Counters,
@@ -79,6 +81,7 @@ impl Demo {
             users: settings.users.clone(),
             timeout_ms: settings.session_timeout_ms,
             conformance: settings.conformance,
+            demo_users: settings.has_demo_users(),
             logins: throttle::Throttle::new(seed),
             present: chat::Present::default(),
             counters: Counters::default(),

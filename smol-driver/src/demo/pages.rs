@@ -2,9 +2,11 @@
 
 use tethered_core::http::Response;
 
-/// The login page. `notice` is said above the form.
-pub(super) fn login(status: u16, masked: &str, notice: Notice) -> Response {
-    let text = fill(LOGIN, &[("csrf", masked), ("tone", notice.tone()), ("notice", notice.text())]);
+/// The login page. `notice` is said above the form, and below it who can log in if that is no secret.
+pub(super) fn login(status: u16, masked: &str, notice: Notice, demo_users: bool) -> Response {
+    let hint = if demo_users { DEMO_USERS } else { "" };
+    let values = [("csrf", masked), ("tone", notice.tone()), ("notice", notice.text()), ("hint", hint)];
+    let text = fill(LOGIN, &values);
     private(Response::html(status, text))
 }
 
@@ -119,6 +121,9 @@ const LOGIN: &str = include_str!("../../pages/login.html");
 const CHAT: &str = include_str!("../../pages/chat.html");
 const ERROR: &str = include_str!("../../pages/error.html");
 
+const DEMO_USERS: &str = "Users of this demo: rob and luke. The password of both is: password. \
+                          To be both at once, open a private window for the second.";
+
 /// Nothing inline, nothing from elsewhere, no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -129,7 +134,10 @@ mod tests {
 
     #[test]
     fn values_are_escaped() {
-        assert_eq!(fill("<p title=\"{{a}}\">{{b}}</p>", &[("a", "\"'"), ("b", "<b>&")]), "<p title=\"&quot;&#39;\">&lt;b&gt;&amp;</p>");
+        assert_eq!(
+            fill("<p title=\"{{a}}\">{{b}}</p>", &[("a", "\"'"), ("b", "<b>&")]),
+            "<p title=\"&quot;&#39;\">&lt;b&gt;&amp;</p>"
+        );
     }
 
     #[test]
@@ -139,7 +147,11 @@ mod tests {
 
     #[test]
     fn templates_ask_only_for_what_they_are_given() {
-        for (template, names) in [(LOGIN, &["csrf", "tone", "notice"][..]), (CHAT, &["user", "csrf", "timeout"]), (ERROR, &["status", "title", "text"])] {
+        for (template, names) in [
+            (LOGIN, &["csrf", "tone", "notice", "hint"][..]),
+            (CHAT, &["user", "csrf", "timeout"]),
+            (ERROR, &["status", "title", "text"]),
+        ] {
             for asked in template.split("{{").skip(1) {
                 let (name, _) = asked.split_once("}}").expect("closed");
                 assert!(names.contains(&name), "{name}");
@@ -151,8 +163,14 @@ mod tests {
     fn pages_hold_nothing_inline() {
         for page in [LOGIN, CHAT, ERROR] {
             assert!(!page.contains("<style") && !page.contains(" style="), "styles");
-            assert!(page.matches("<script").count() == page.matches("<script type=\"module\" src=\"/assets/").count(), "scripts");
-            assert!(!page.contains(" on"), "event attributes, or a word that looks like one");
+            assert!(
+                page.matches("<script").count() == page.matches("<script type=\"module\" src=\"/assets/").count(),
+                "scripts"
+            );
+            for after in page.split(" on").skip(1) {
+                let word: String = after.chars().take_while(char::is_ascii_alphabetic).collect();
+                assert!(!after[word.len()..].starts_with('='), "on{word}=");
+            }
         }
     }
 

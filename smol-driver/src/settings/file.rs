@@ -25,9 +25,12 @@ pub(super) fn apply(settings: &mut Settings, path: &Path, text: &str) -> Result<
         match (key, value) {
             ("limits", DeValue::Table(limits)) => file.limits(&mut settings.limits, limits)?,
             ("users", DeValue::Table(users)) => file.users(settings, users)?,
-            ("limits" | "users", _) => return Err(wrong(at, &format!("must be a table; write [{key}] on a line of its own"))),
+            ("limits" | "users", _) => {
+                return Err(wrong(at, &format!("must be a table; write [{key}] on a line of its own")));
+            }
             _ => {
-                let setting = SETTINGS.iter().find(|s| s.in_file() && s.name == key).ok_or_else(|| file.unknown(start, key))?;
+                let setting =
+                    SETTINGS.iter().find(|s| s.in_file() && s.name == key).ok_or_else(|| file.unknown(start, key))?;
                 let values = values(value, setting.arity).map_err(|why| wrong(at.clone(), why))?;
                 let values: Vec<&str> = values.iter().map(String::as_str).collect();
                 load::apply(settings, setting, &values, &at)?;
@@ -60,8 +63,15 @@ impl File<'_> {
     fn users(&self, settings: &mut Settings, table: &DeTable<'_>) -> Result<(), SettingsError> {
         for (name, start, value) in in_order(table) {
             let at = self.place(start, &format!("users.{name}"));
-            if name.is_empty() || name.len() > NAME_BYTES_MAX || name.trim() != name || name.chars().any(char::is_control) {
-                return Err(wrong(at, "is no name for a user; use 1 to 64 bytes without control characters or spaces around"));
+            if name.is_empty()
+                || name.len() > NAME_BYTES_MAX
+                || name.trim() != name
+                || name.chars().any(char::is_control)
+            {
+                return Err(wrong(
+                    at,
+                    "is no name for a user; use 1 to 64 bytes without control characters or spaces around",
+                ));
             }
             let Some(text) = value.as_str() else {
                 return Err(wrong(at, "must be a string: the hash that `tethered hash-password` writes"));

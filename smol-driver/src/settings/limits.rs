@@ -63,6 +63,8 @@ impl Values {
             let none = if limit.may_be_off { 0 } else { OFF };
             (limit.write)(&mut limits, if value == OFF { none } else { value });
         }
+        // MSG_BYTES is one limit for a message and for a STOMP frame that comes in several.
+        limits.stomp.frame_bytes = usize::try_from(limits.ws.message_bytes).unwrap_or(usize::MAX);
         limits
     }
 }
@@ -91,9 +93,11 @@ impl Limit {
         match value {
             0 if self.may_be_off => Ok(OFF),
             0 => Err(Refused(format!("{}: must be at least 1; write off for no limit at all", self.name))),
-            value if value > self.max() => {
-                Err(Refused(format!("{}: is at most {}; write off for no limit at all", self.name, self.show(self.max()))))
-            }
+            value if value > self.max() => Err(Refused(format!(
+                "{}: is at most {}; write off for no limit at all",
+                self.name,
+                self.show(self.max())
+            ))),
             value => Ok(value),
         }
     }
@@ -182,14 +186,44 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_hub_and_of_the_machine() {
         let values = Values::of(MACHINE);
-        let shown: Vec<_> = values.each().map(|(limit, value)| format!("{}={}", limit.name, limit.show(value))).collect();
+        let shown: Vec<_> =
+            values.each().map(|(limit, value)| format!("{}={}", limit.name, limit.show(value))).collect();
         for wanted in [
-            "HEAD_BYTES=16KiB", "HEAD_LINES=100", "TARGET_BYTES=8KiB", "HEAD_TIME=10s", "HALF_OPEN=1024", "HALF_OPEN_ADDR=32",
-            "BODY_TIME=10s", "COOKIE_BYTES=8KiB", "COOKIE_PAIRS=64", "ID_TRIES=4", "FRAME_BYTES=64KiB",
-            "MSG_BYTES=64KiB", "FRAGMENTS=4096", "CTRL_RATE=100", "MSG_RATE=off", "OUT_BYTES=512KiB", "SEND_TIME=10s",
-            "CLOSE_TIME=5s", "CLOSE_RATE=25000", "FIRST_MSG=1m", "PING_EVERY=25s", "PONG_TIME=20s", "COMMAND=16B",
-            "HEADERS=64", "HEADER_BYTES=16KiB", "SUBS=128", "DEST=512B", "SEGMENTS=32", "BEAT=1s", "BEATS_MISSED=3",
-            "PER_SESSION=64", "PER_ADDR=1024", "TOTAL=18000", "MEMORY=2GiB", "SESSIONS=1000000",
+            "HEAD_BYTES=16KiB",
+            "HEAD_LINES=100",
+            "TARGET_BYTES=8KiB",
+            "HEAD_TIME=10s",
+            "HALF_OPEN=1024",
+            "HALF_OPEN_ADDR=32",
+            "BODY_TIME=10s",
+            "COOKIE_BYTES=8KiB",
+            "COOKIE_PAIRS=64",
+            "ID_TRIES=4",
+            "FRAME_BYTES=64KiB",
+            "MSG_BYTES=64KiB",
+            "FRAGMENTS=4096",
+            "CTRL_RATE=100",
+            "MSG_RATE=off",
+            "OUT_BYTES=512KiB",
+            "SEND_TIME=10s",
+            "CLOSE_TIME=5s",
+            "CLOSE_RATE=25000",
+            "FIRST_MSG=1m",
+            "PING_EVERY=25s",
+            "PONG_TIME=20s",
+            "COMMAND=16B",
+            "HEADERS=64",
+            "HEADER_BYTES=16KiB",
+            "SUBS=128",
+            "DEST=512B",
+            "SEGMENTS=32",
+            "BEAT=1s",
+            "BEATS_MISSED=3",
+            "PER_SESSION=64",
+            "PER_ADDR=1024",
+            "TOTAL=18000",
+            "MEMORY=2GiB",
+            "SESSIONS=1000000",
         ] {
             assert!(shown.iter().any(|s| s == wanted), "{wanted} in {shown:?}");
         }
@@ -247,7 +281,11 @@ mod tests {
             ("COLOUR", "1", "there is no limit \"COLOUR\"; see tethered --help"),
             ("SUBS", "many", "SUBS: \"many\" is no number; write digits only, such as 1024"),
             ("MSG_BYTES", "64KB", "MSG_BYTES: \"64KB\" is no size; write 512, 64KiB, 16MiB or 1GiB"),
-            ("HEAD_TIME", "soon", "HEAD_TIME: \"soon\" is no duration; write 500ms, 60s, 30m, 12h or 7d (a bare number is seconds)"),
+            (
+                "HEAD_TIME",
+                "soon",
+                "HEAD_TIME: \"soon\" is no duration; write 500ms, 60s, 30m, 12h or 7d (a bare number is seconds)",
+            ),
             ("SUBS", "0", "SUBS: must be at least 1; write off for no limit at all"),
         ] {
             assert_eq!(values.set(name, text), Err(Refused(why.to_owned())));

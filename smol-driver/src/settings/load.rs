@@ -90,6 +90,7 @@ impl Settings {
             cookie: String::new(),
             cookie_encoding: tethered_core::http::Encoding::Base64,
             origins: Vec::new(),
+            require_origin: false,
             proxies: Vec::new(),
             allow_unsafe: false,
             heart_beat_ms: (0, 0),
@@ -108,13 +109,21 @@ impl Settings {
 }
 
 /// Applies values to a setting; `at` is where they were written.
-pub(super) fn apply(settings: &mut Settings, setting: &Setting, values: &[&str], at: &Place) -> Result<(), SettingsError> {
+pub(super) fn apply(
+    settings: &mut Settings,
+    setting: &Setting,
+    values: &[&str],
+    at: &Place,
+) -> Result<(), SettingsError> {
     let refused = |Refused(why)| SettingsError::Value { at: at.clone(), why };
     match setting.role {
         Role::Set { apply, .. } => apply(settings, values).map_err(refused),
         Role::Limit => values.iter().try_for_each(|value| {
             let (name, value) = value.split_once('=').ok_or_else(|| {
-                refused(Refused(format!("\"{}\" is no limit; write NAME=VALUE such as MSG_BYTES=64KiB", value.escape_debug())))
+                refused(Refused(format!(
+                    "\"{}\" is no limit; write NAME=VALUE such as MSG_BYTES=64KiB",
+                    value.escape_debug()
+                )))
             })?;
             settings.limits.set(name.trim(), value.trim()).map_err(refused)
         }),

@@ -14,13 +14,16 @@ mod nearest;
 mod password;
 mod print;
 mod table;
+#[cfg(test)]
+pub(crate) mod tests;
 mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 
 use tethered_core::http::Encoding;
+
+pub(crate) use self::hub::ECHO;
 
 pub use self::error::{Place, SettingsError};
 pub use self::load::{Command, Source, command};
@@ -47,8 +50,10 @@ pub struct Settings {
     pub cookie_encoding: Encoding,
     /// Origins that are let in beside the server's own; `*` is any.
     pub origins: Vec<String>,
-    /// Networks of believed proxies: address and prefix length in bits.
-    pub proxies: Vec<(IpAddr, u8)>,
+    /// Whether WebSockets without an `Origin` are refused.
+    pub require_origin: bool,
+    /// Believed proxies: addresses and networks in CIDR form.
+    pub proxies: Vec<String>,
     /// Whether to start with settings that let strangers in.
     pub allow_unsafe: bool,
     /// STOMP heart-beats offered and wanted, in milliseconds; 0 is none.
@@ -129,7 +134,7 @@ impl Settings {
         if self.origins.iter().any(|origin| origin == "*") {
             points.push("origin * lets any page on the web use its visitors' logins".to_owned());
         }
-        if self.proxies.iter().any(|(_, length)| *length == 0) {
+        if self.proxies.iter().any(|network| network.ends_with("/0")) {
             points.push("a proxy network of /0 lets anybody forge their address".to_owned());
         }
         for (limit, value) in self.limits.each() {
@@ -144,7 +149,10 @@ impl Settings {
 /// Shows no hashes.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("listen", &self.listen).field("users", &self.users.keys()).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("listen", &self.listen)
+            .field("users", &self.users.keys())
+            .finish_non_exhaustive()
     }
 }
 

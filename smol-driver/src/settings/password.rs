@@ -25,7 +25,9 @@ pub enum PasswordError {
     #[error("is a hash of more than 64 MiB of memory, 16 passes or 4 lanes; make one with `tethered hash-password`")]
     TooCostly,
     /// Empty.
-    #[error("the password is empty; write it to the standard input, such as: echo 'a long pass phrase' | tethered hash-password")]
+    #[error(
+        "the password is empty; write it to the standard input, such as: echo 'a long pass phrase' | tethered hash-password"
+    )]
     Empty,
     /// Longer than [`PASSWORD_BYTES_MAX`].
     #[error("the password is longer than 1024 bytes")]
@@ -90,7 +92,8 @@ impl Hash {
     /// A hash that costs next to nothing, for tests.
     #[cfg(test)]
     pub(crate) fn cheap(password: &str) -> Self {
-        Self::with(password.as_bytes(), [7; 16], Params::new(8, 1, 1, None).expect("the least there is")).expect("a test's password")
+        Self::with(password.as_bytes(), [7; 16], Params::new(8, 1, 1, None).expect("the least there is"))
+            .expect("a test's password")
     }
 }
 
@@ -151,7 +154,14 @@ mod tests {
 
     #[test]
     fn what_is_no_hash_or_too_costly_is_refused() {
-        for bad in ["", "password", "{noop}password", "$argon2id$", "$2b$10$abcdefghijklmnopqrstuv", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0"] {
+        for bad in [
+            "",
+            "password",
+            "{noop}password",
+            "$argon2id$",
+            "$2b$10$abcdefghijklmnopqrstuv",
+            "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0",
+        ] {
             assert_eq!(Hash::parse(bad).unwrap_err(), PasswordError::NotAHash, "{bad}");
         }
         let text = Hash::cheap("x").as_str().to_owned();

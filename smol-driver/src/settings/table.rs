@@ -36,7 +36,10 @@ pub(super) enum Arity {
 #[derive(Clone, Copy)]
 pub(super) enum Role {
     /// It changes the settings, wherever it is written.
-    Set { apply: fn(&mut Settings, &[&str]) -> Result<(), Refused>, show: fn(&Settings) -> Shown },
+    Set {
+        apply: fn(&mut Settings, &[&str]) -> Result<(), Refused>,
+        show: fn(&Settings) -> Shown,
+    },
     /// Limits: flag and variable as `NAME=VALUE`, a table of its own in the file.
     Limit,
     /// The file: flag and variable only.
@@ -104,7 +107,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         arity: Arity::Many,
         placeholder: "HOST:PORT",
         default: "localhost:8080",
-        help: &["Where to listen; repeat it for several addresses.", "0.0.0.0:8080 is open to the network, port 0 is any free one."],
+        help: &[
+            "Where to listen; repeat it for several addresses.",
+            "0.0.0.0:8080 is open to the network, port 0 is any free one.",
+        ],
         role: Role::Set {
             apply: |s, values| {
                 s.listen = values.iter().map(|v| Listen::parse(v)).collect::<Result<_, _>>()?;
@@ -206,19 +212,35 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "require-origin",
+        short: None,
+        group: Group::Access,
+        arity: Arity::Switch,
+        placeholder: "",
+        default: "false",
+        help: &["Refuse WebSockets without an Origin header, which only", "programs other than browsers leave out."],
+        role: Role::Set {
+            apply: |s, values| one(values, value::switch).map(|v| s.require_origin = v),
+            show: |s| Shown::Bool(s.require_origin),
+        },
+    },
+    Setting {
         name: "proxy",
         short: None,
         group: Group::Access,
         arity: Arity::Many,
         placeholder: "ADDRESS",
         default: "",
-        help: &["Believe the Forwarded and X-Forwarded-* headers of this", "proxy: 10.0.0.7 or 10.0.0.0/8; default: of none."],
+        help: &[
+            "Believe the Forwarded and X-Forwarded-* headers of this",
+            "proxy: 10.0.0.7 or 10.0.0.0/8; default: of none.",
+        ],
         role: Role::Set {
             apply: |s, values| {
                 s.proxies = values.iter().map(|v| value::network(v)).collect::<Result<_, _>>()?;
                 Ok(())
             },
-            show: |s| Shown::List(s.proxies.iter().map(|(address, length)| format!("{address}/{length}")).collect()),
+            show: |s| Shown::List(s.proxies.clone()),
         },
     },
     Setting {
@@ -228,7 +250,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         arity: Arity::Switch,
         placeholder: "",
         default: "false",
-        help: &["Start with settings that let strangers in: --origin '*',", "--proxy of everybody, a limit that is off."],
+        help: &[
+            "Start with settings that let strangers in: --origin '*',",
+            "--proxy of everybody, a limit that is off.",
+        ],
         role: Role::Set {
             apply: |s, values| one(values, value::switch).map(|v| s.allow_unsafe = v),
             show: |s| Shown::Bool(s.allow_unsafe),
@@ -254,7 +279,10 @@ pub(super) const SETTINGS: &[Setting] = &[
         arity: Arity::Many,
         placeholder: "NAME=VALUE",
         default: "",
-        help: &["Set one of the limits below; repeat it for several.", "In the file: a table [limits] with NAME = VALUE."],
+        help: &[
+            "Set one of the limits below; repeat it for several.",
+            "In the file: a table [limits] with NAME = VALUE.",
+        ],
         role: Role::Limit,
     },
     Setting {
