@@ -5,8 +5,6 @@
 #![allow(dead_code, reason = "atoms are complete; which of their functions a build needs depends on the hub")]
 
 use alloc::boxed::Box;
-#[cfg(test)]
-use alloc::vec::Vec;
 use core::hash::Hasher;
 
 use hashbrown::HashTable;
@@ -170,6 +168,7 @@ mod tests {
     use super::*;
     use alloc::collections::BTreeMap;
     use alloc::format;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     const SEED: [u8; 16] = *b"sixteen byte key";

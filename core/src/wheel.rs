@@ -263,6 +263,16 @@ mod tests {
     }
 
     #[test]
+    fn time_goes_on_while_nothing_is_due() {
+        let mut wheel = Wheel::new(at(0));
+        assert_eq!(pop_all(&mut wheel, at(1_000_000)), []);
+        wheel.arm(1, at(1_000_020));
+        assert_eq!(wheel.next_deadline(), Some(at(1_000_032)));
+        wheel.arm(2, at(3));
+        assert_eq!(wheel.next_deadline(), Some(at(1_000_000)));
+    }
+
+    #[test]
     fn t03_a_jump_of_days_fires_all_in_order_at_the_price_of_the_entries() {
         let mut wheel = Wheel::new(at(0));
         let dues: Vec<u64> = (0..1_000).map(|n| n * 7_919 % 1_000 * 259_200).collect();

@@ -114,7 +114,7 @@ impl Broker {
         let mut at = destination.walks;
         while let Some(other) = self.walks.get_mut(at) {
             if other.beside == ended {
-                
+                other.beside = walk.beside;
                 return;
             }
             at = other.beside;
@@ -174,6 +174,7 @@ mod tests {
         subscribe(&mut broker, 1, &mut head, "s", "/t");
         let mut fanout = broker.publish("/t");
         broker.remove(&mut head);
+        assert!(broker.walks.get(fanout.walk).is_some_and(|walk| walk.destination == NONE));
         subscribe(&mut broker, 2, &mut head, "s", "/t");
         assert_eq!(broker.next(&mut fanout), None);
         assert_eq!(broker.walks.len(), 0);
@@ -276,7 +277,7 @@ mod tests {
                             let (fanout, waiting) = &mut open[at];
                             let Some(receiver) = broker.next(fanout) else {
                                 prop_assert!(waiting.is_empty());
-                                open.swap_remove(at);
+                                drop(open.swap_remove(at));
                                 break;
                             };
                             let id = broker.subscription_id(receiver.subscription).expect("it has one");

@@ -67,7 +67,7 @@ pub fn pairs(request: &Request) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// client of one's own writes, then those of all cookies of this name. What is no session id, or there already, is left
 /// out; at most [`Limits::id_tries`] remain.
 pub fn session_ids(request: &Request, name: &str, encoding: Encoding, limits: &Limits) -> Vec<Arc<str>> {
-    let tokens = request.headers("x-auth-token").filter_map(|token| checked(token));
+    let tokens = request.headers("x-auth-token").filter_map(checked);
     let cookies =
         pairs(request).filter(|(of, _)| *of == name.as_bytes()).filter_map(|(_, value)| decode(value, encoding));
     let mut ids = Vec::new();

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn h08_tells_one_length_only() {
-        let of = |headers| framing(Version::Http11, headers);
+        let of = |headers: &[(&str, &str)]| framing(Version::Http11, headers);
         assert_eq!(of(&[]), Ok(Framing::None));
         assert_eq!(of(&[("Content-Length", "12")]), Ok(Framing::Length(12)));
         assert_eq!(of(&[("Content-Length", "18446744073709551615")]), Ok(Framing::Length(u64::MAX)));

@@ -134,3 +134,161 @@ fn span(whole: &[u8], part: &[u8]) -> Option<Span> {
     let end = start.checked_add(part.len())?;
     (end <= whole.len()).then(|| Span::new(start, end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use std::string::ToString;
+
+    fn of(head: &str) -> Result<Request, Refusal> {
+        parse(head.as_bytes(), &Limits::default())
+    }
+
+    /// A request whose header block is `Host: a` and these lines.
+    fn with(lines: &str) -> Result<Request, Refusal> {
+        of(&["GET / HTTP/1.1\r\nHost: a\r\n", lines, "\r\n"].concat())
+    }
+
+    #[test]
+    fn parses_a_head() {
+        let request =
+            of("\r\nGET /a%20b?c=d HTTP/1.1\r\nhOst: example.com\r\nX:\t y\tz \r\nx: 2\r\nEmpty:\r\n\r\n").unwrap();
+        assert_eq!((request.method(), request.target(), request.path()), ("GET", "/a%20b?c=d", "/a b"));
+        assert_eq!((request.query(), request.version()), (Some("c=d"), Version::Http11));
+        assert_eq!((request.header("HOST"), request.text("x")), (Some(&b"example.com"[..]), Some("y\tz")));
+        assert_eq!(request.headers("X").collect::<Vec<_>>(), [&b"y\tz"[..], b"2"]);
+        assert_eq!((request.header("empty"), request.header("absent")), (Some(&b""[..]), None));
+        let names: Vec<_> = request.all_headers().map(|(name, _)| name).collect();
+        assert_eq!(names, ["hOst", "X", "x", "Empty"]);
+        assert_eq!(request.host(), Some("example.com"));
+    }
+
+    #[test]
+    fn h06_refuses_whatever_readers_differ_about() {
+        for bad in [
+            "a: b\n",
+            "a: b\rc\r\n",
+            "a: b\r\n c\r\n",
+            "a: b\r\n\tc\r\n",
+            " a: b\r\n",
+            "a : b\r\n",
+            "a\t: b\r\n",
+            ": b\r\n",
+            "a\r\n",
+            "a: b\0\r\n",
+            "a: b\x7f\r\n",
+            "a\0: b\r\n",
+            "a\x7f: b\r\n",
+            "a: b\x1b\r\n",
+            "é: b\r\n",
+            "a(: b\r\n",
+            "a: b\r\r\n",
+            "a:\r b\r\n",
+            "a: \n b\r\n",
+            "\"a\": b\r\n",
+        ] {
+            assert_eq!(with(bad).err(), Some(Refusal::Malformed), "{bad:?}");
+        }
+        let first = "GET / HTTP/1.1\r\n Host: a\r\n\r\n";
+        assert_eq!(of(first).err(), Some(Refusal::Malformed), "folded behind the request line");
+    }
+
+    #[test]
+    fn h15_wants_one_host() {
+        assert_eq!(of("GET / HTTP/1.1\r\n\r\n").err(), Some(Refusal::Host));
+        assert_eq!(with("host: a\r\n").err(), Some(Refusal::Host));
+        assert_eq!(of("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n").err(), Some(Refusal::Host));
+        assert_eq!(of("GET / HTTP/1.0\r\n\r\n").unwrap().host(), None);
+        for bad in ["", "a b", "a,b", "u@a", "a/b", "http://a", "a:x", "é"] {
+            let head = ["GET / HTTP/1.1\r\nHost: ", bad, "\r\n\r\n"].concat();
+            assert_eq!(of(&head).err(), Some(Refusal::Host), "{bad:?}");
+        }
+        assert_eq!(Refusal::Host.status(), 400);
+    }
+
+    #[test]
+    fn h22_prefers_the_host_of_an_absolute_target() {
+        let request = of("GET http://example.com/a?b HTTP/1.1\r\nHost: other\r\n\r\n").unwrap();
+        assert_eq!((request.path(), request.query(), request.host()), ("/a", Some("b"), Some("example.com")));
+        assert_eq!(
+            of("GET http://example.com HTTP/1.1\r\n\r\n").err(),
+            Some(Refusal::Host),
+            "Host is due nevertheless"
+        );
+        let request = of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert_eq!(request.path(), "*");
+    }
+
+    #[test]
+    fn h22_refuses_paths_that_read_two_ways() {
+        for target in ["/%00", "/%2e%2e/a", "/a#b", "/%ff"] {
+            let head = ["GET ", target, " HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+            assert_eq!(of(&head).err(), Some(Refusal::Path), "{target}");
+        }
+        assert_eq!(parse(b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", &Limits::default()).err(), Some(Refusal::Path));
+        assert_eq!(of("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").err(), Some(Refusal::Malformed));
+        let head = "GET /é;x=1 HTTP/1.1\r\nHost: a\r\n\r\n";
+        assert_eq!(of(head).unwrap().path(), "/é;x=1");
+    }
+
+    #[test]
+    fn takes_exactly_one_head() {
+        for bad in ["", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\nmore"] {
+            assert_eq!(of(bad).err(), Some(Refusal::Malformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn builds_the_same_from_parts() {
+        let headers = [("Host", &b"a"[..]), ("X", b" y "), ("Cookie", b"\xff=1")];
+        let limits = Limits::default();
+        let request = Request::from_parts("GET", "/%61?b", Version::Http10, headers, &limits).unwrap();
+        assert_eq!((request.method(), request.path(), request.query()), ("GET", "/a", Some("b")));
+        assert_eq!(
+            (request.version(), request.header("x"), request.header("cookie")),
+            (Version::Http10, Some(&b"y"[..]), Some(&b"\xff=1"[..]))
+        );
+    }
+
+    #[test]
+    fn h20_parts_cannot_become_several() {
+        let limits = Limits::default();
+        let of = |method, target, name, value: &str| {
+            let headers = [("Host", &b"a"[..]), (name, value.as_bytes())];
+            Request::from_parts(method, target, Version::Http11, headers, &limits).err()
+        };
+        assert_eq!(of("GET", "/", "X", "y"), None);
+        for (method, target, name, value) in [
+            ("GET", "/", "X", "y\r\nZ: 1"),
+            ("GET", "/", "X", "y\n"),
+            ("GET", "/", "X: y\r\nZ", "1"),
+            ("GET", "/", "X:y", "1"),
+            ("GET", "/", "", "1"),
+            ("GET", "/ HTTP/1.1\r\nX:", "X", "y"),
+            ("GET", "/a b", "X", "y"),
+            ("GET", "", "X", "y"),
+            ("", "/", "X", "y"),
+            ("GET /", "/", "X", "y"),
+            ("\r\nGET", "/", "X", "y"),
+        ] {
+            assert_eq!(of(method, target, name, value), Some(Refusal::Malformed), "{method} {target} {name} {value}");
+        }
+        let tiny = Limits { head_bytes: 64, head_lines: 2, ..limits };
+        let many = |count| (0..count).map(|_| ("Host", &b"a"[..]));
+        assert_eq!(Request::from_parts("GET", "/", Version::Http11, many(3), &tiny).err(), Some(Refusal::HeadLines));
+        assert_eq!(
+            Request::from_parts("GET", "/", Version::Http11, many(usize::MAX), &tiny).err(),
+            Some(Refusal::HeadLines)
+        );
+    }
+
+    #[test]
+    fn keeps_secrets_out_of_debug_texts() {
+        let text = alloc::format!("{:?}", with("Cookie: SESSION=secret\r\n").unwrap());
+        assert!(text.contains("path: \"/\"") && !text.contains("secret"), "C14: {text}");
+        fn assert_send<T: Send + 'static>(_: &T) {}
+        assert_send(&with("").unwrap());
+        assert_eq!(with("").unwrap().client().map(|a| a.to_string()), None);
+    }
+}

@@ -269,3 +269,61 @@ impl fmt::Debug for Request {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Limits;
+
+    fn request(version: Version, headers: &[(&str, &str)]) -> Request {
+        let headers = [("Host", "a")].iter().chain(headers).map(|&(name, value)| (name, value.as_bytes()));
+        Request::from_parts("GET", "/", version, headers, &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn knows_whether_the_connection_is_kept() {
+        let of = |version, value| request(version, &[("Connection", value)]).keep_alive();
+        assert!(request(Version::Http11, &[]).keep_alive());
+        assert!(!request(Version::Http10, &[]).keep_alive());
+        assert!(of(Version::Http10, "Keep-Alive"));
+        assert!(!of(Version::Http11, "upgrade, CLOSE"));
+        assert!(!of(Version::Http10, "keep-alive, close"));
+        assert!(of(Version::Http11, "closed"));
+    }
+
+    #[test]
+    fn finds_tokens_over_several_lines() {
+        let request = request(Version::Http11, &[("Connection", "keep-alive ,x"), ("connection", "\t,Upgrade")]);
+        assert!(request.has_token("CONNECTION", "upgrade") && request.has_token("connection", "X"));
+        assert!(!request.has_token("connection", "keep") && !request.has_token("upgrade", "upgrade"));
+    }
+
+    #[test]
+    fn knows_whether_a_body_follows() {
+        let of = |headers: &[(&str, &str)]| {
+            let request = request(Version::Http11, headers);
+            (request.has_body(), request.expects_continue())
+        };
+        assert_eq!(of(&[]), (false, false));
+        assert_eq!(of(&[("Content-Length", "0"), ("Expect", "100-continue")]), (false, false));
+        assert_eq!(of(&[("Content-Length", "1")]), (true, false));
+        assert_eq!(of(&[("Transfer-Encoding", "chunked"), ("Expect", "100-Continue")]), (true, true));
+    }
+
+    #[test]
+    fn hands_its_body_out() {
+        let mut request = request(Version::Http11, &[]);
+        request.set_body(Bytes::from_static(b"abc"));
+        assert_eq!(request.body(), b"abc");
+        assert_eq!(request.take_body(), "abc");
+        assert_eq!(request.body(), b"");
+    }
+
+    #[test]
+    fn is_located_by_its_connection() {
+        let mut request = request(Version::Http11, &[]);
+        request.locate(&Proxies::default(), Some("::ffff:1.2.3.4".parse().unwrap()), true).unwrap();
+        assert_eq!((request.client(), request.scheme()), (Some("1.2.3.4".parse().unwrap()), Scheme::Https));
+        assert_eq!(request.exchange(), Exchange { version: Version::Http11, head_only: false, keep_alive: true });
+    }
+}

@@ -250,6 +250,7 @@ const RESERVED: [&str; 8] =
 mod tests {
     use super::*;
     use alloc::string::String;
+    use proptest::prelude::*;
 
     fn written(response: &Response, exchange: Exchange) -> String {
         let mut out = Vec::new();
@@ -329,5 +330,36 @@ mod tests {
         let mut out = Vec::new();
         write_switching_protocols(&mut out, b"k", Some("a\r\nX: y"));
         assert!(out.ends_with(b"Sec-WebSocket-Accept: k\r\n\r\n"), "H20");
+    }
+
+    proptest! {
+        #[test]
+        fn h20_others_read_what_was_written(
+            status in 200..=599_u16,
+            headers in proptest::collection::vec((any_text(), any_text()), 0..8),
+            body in proptest::collection::vec(any::<u8>(), 0..40),
+            keep_alive in any::<bool>(),
+        ) {
+            let mut response = Response::new(status).with_body(body.clone());
+            let sent: Vec<_> = headers.iter().filter(|(name, value)| response.header(name, value).is_ok()).collect();
+            let mut out = Vec::new();
+            response.write(&mut out, Exchange { keep_alive, ..KEPT }, None);
+
+            let mut fields = [httparse::EMPTY_HEADER; 12];
+            let mut read = httparse::Response::new(&mut fields);
+            let len = read.parse(&out).unwrap().unwrap();
+            prop_assert_eq!(read.code, Some(status));
+            for ((name, value), field) in sent.iter().zip(read.headers.iter()) {
+                prop_assert_eq!((name.as_str(), value.as_bytes()), (field.name, field.value));
+            }
+            let own = usize::from(!keep_alive) + usize::from(response.has_body());
+            prop_assert_eq!(read.headers.len(), sent.len() + own);
+            prop_assert_eq!(&out[len..], if response.has_body() { &body[..] } else { b"" });
+        }
+    }
+
+    /// Mostly what a header may hold, and some of what it may not.
+    fn any_text() -> impl Strategy<Value = String> {
+        "[A-Za-z-]{1,8}|[ -~]{0,8}|Connection|[a\r\n: \t\\x00\\x7fé]{0,4}"
     }
 }

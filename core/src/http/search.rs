@@ -148,3 +148,175 @@ const METHOD_BYTES: usize = 32;
 
 /// What the end of a request line looks like; `d` is a digit.
 const VERSION: &[u8] = b"HTTP/d.d\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    type Found = Result<Option<usize>, Refusal>;
+
+    /// As `find` answers when the bytes come in pieces that end at `cuts`.
+    fn fed(bytes: &[u8], cuts: impl IntoIterator<Item = usize>, limits: &Limits) -> Found {
+        let mut search = HeadSearch::default();
+        for cut in cuts.into_iter().chain([bytes.len()]) {
+            match search.find(&bytes[..cut.min(bytes.len())], limits) {
+                Ok(None) => {}
+                found => return found,
+            }
+        }
+        Ok(None)
+    }
+
+    fn find(bytes: &[u8]) -> Found {
+        let whole = fed(bytes, [], &Limits::default());
+        assert_eq!(fed(bytes, 0..bytes.len(), &Limits::default()), whole, "byte by byte");
+        whole
+    }
+
+    /// A head of exactly so many bytes.
+    fn head_of(bytes: usize) -> Vec<u8> {
+        let mut head = b"GET / HTTP/1.1\r\nHost: a\r\nX: ".to_vec();
+        head.resize(bytes - 4, b'x');
+        head.extend_from_slice(b"\r\n\r\n");
+        head
+    }
+
+    #[test]
+    fn finds_the_end() {
+        assert_eq!(find(b"GET / HTTP/1.1\r\n\r\n"), Ok(Some(18)));
+        assert_eq!(find(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n\x81\x80frames"), Ok(Some(27)), "H10");
+        assert_eq!(find(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Ok(Some(22)));
+        assert_eq!(find(b""), Ok(None));
+        assert_eq!(find(b"GET / HTTP/1.1\r\n\r"), Ok(None));
+    }
+
+    #[test]
+    fn h01_bounds_the_bytes_of_a_head() {
+        let limits = Limits::default();
+        let fits = head_of(limits.head_bytes);
+        let over = head_of(limits.head_bytes + 1);
+        assert_eq!(fed(&fits, [], &limits), Ok(Some(fits.len())));
+        assert_eq!(fed(&over, [], &limits), Err(Refusal::HeadBytes));
+        assert_eq!(fed(&over, 0..over.len(), &limits), Err(Refusal::HeadBytes));
+        // Noticed when the limit is reached, not when the blank line comes at last.
+        assert_eq!(fed(&over[..limits.head_bytes - 1], [], &limits), Ok(None));
+        assert_eq!(fed(&over[..limits.head_bytes], [], &limits), Err(Refusal::HeadBytes));
+    }
+
+    #[test]
+    fn h02_bounds_the_lines_of_a_head() {
+        let limits = Limits { head_lines: 3, ..Limits::default() };
+        let head = |before: &str, lines| [before, "GET / HTTP/1.1\r\n", &"a:\r\n".repeat(lines), "\r\n"].concat();
+        assert!(matches!(fed(head("", 3).as_bytes(), [], &limits), Ok(Some(_))));
+        assert_eq!(fed(head("", 4).as_bytes(), [], &limits), Err(Refusal::HeadLines));
+        assert!(matches!(fed(head("\r\n", 2).as_bytes(), [], &limits), Ok(Some(_))));
+        assert_eq!(fed(head("\r\n", 3).as_bytes(), [], &limits), Err(Refusal::HeadLines));
+        assert_eq!(fed("\r\n".repeat(4).as_bytes(), [], &limits), Err(Refusal::HeadLines));
+        let early = "GET / HTTP/1.1\r\na:\r\na:\r\na:\r\na:\r\n";
+        assert_eq!(fed(early.as_bytes(), [], &limits), Err(Refusal::HeadLines), "before the head ends");
+    }
+
+    #[test]
+    fn h03_bounds_the_target() {
+        let limits = Limits::default();
+        let line = |len| ["GET /", &"a".repeat(len - 1), " HTTP/1.1\r\n\r\n"].concat();
+        assert!(matches!(fed(line(limits.target_bytes).as_bytes(), [], &limits), Ok(Some(_))));
+        let over = line(limits.target_bytes + 1);
+        assert_eq!(fed(over.as_bytes(), [], &limits), Err(Refusal::TargetBytes));
+        let first = "GET ".len() + limits.target_bytes + 1;
+        assert_eq!(
+            fed(&over.as_bytes()[..first], [], &limits),
+            Err(Refusal::TargetBytes),
+            "at the first byte too many"
+        );
+        assert_eq!(fed(&over.as_bytes()[..first - 1], [], &limits), Ok(None));
+    }
+
+    /// A search that began anew with each byte would look at 16 KiB / 2 * 16 KiB bytes.
+    #[test]
+    fn h04_looks_at_each_byte_once() {
+        let head = head_of(Limits::default().head_bytes);
+        let mut search = HeadSearch::default();
+        for end in 1..head.len() {
+            let before = search.searched;
+            assert_eq!(search.find(&head[..end], &Limits::default()), Ok(None));
+            assert_eq!((before, search.searched), (end - 1, end));
+        }
+    }
+
+    #[test]
+    fn h06_refuses_bare_line_ends_at_once() {
+        for bad in ["\n", "\rG", "GET / HTTP/1.1\n", "GET / HTTP/1.1\r\n\n", "GET / HTTP/1.1\r\na: b\n", "GET /\n"] {
+            assert_eq!(find(bad.as_bytes()), Err(Refusal::Malformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn h14_h24_refuses_what_is_no_request_line() {
+        for bad in [
+            &b"PRI * HTTP/2.0\r\n"[..],
+            b"\x16\x03\x01\x02\x00\x01",
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            b"\0",
+            b" ",
+            b"GET  / HTTP/1.1\r\n",
+            b"GET /\r\n",
+            b"GET / \r\n",
+            b"GET / HTTP/1.1 \r\n",
+            b"GET / HTTP/1.11\r\n",
+            b"GET / HTTP/d.d\r\n",
+            b"GET / http/1.1\r\n",
+            b"GET /\x7f",
+            b"GET /\t",
+            b"GET(",
+            b"\xff",
+        ] {
+            assert_eq!(find(bad), Err(Refusal::Malformed), "{}", bad.escape_ascii());
+        }
+        for (line, expected) in
+            [("HTTP/2.0", Refusal::Version), ("HTTP/1.2", Refusal::Version), ("HTTP/0.9", Refusal::Version)]
+        {
+            assert_eq!(find(["GET / ", line, "\r\n"].concat().as_bytes()), Err(expected));
+        }
+        assert_eq!(find(&b"A".repeat(METHOD_BYTES)), Ok(None));
+        assert_eq!(find(&b"A".repeat(METHOD_BYTES + 1)), Err(Refusal::Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_finds_the_same(bytes in any_head(), cuts in proptest::collection::vec(0..400_usize, 0..6)) {
+            let limits = Limits { head_bytes: 200, head_lines: 4, target_bytes: 20, ..Limits::default() };
+            let whole = fed(&bytes, [], &limits);
+            let mut cuts = cuts;
+            cuts.sort_unstable();
+            prop_assert_eq!(fed(&bytes, cuts, &limits), whole);
+            prop_assert_eq!(fed(&bytes, 0..bytes.len(), &limits), whole);
+        }
+    }
+
+    /// Pieces of heads, well and badly put together.
+    fn any_head() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = proptest::sample::select(
+            &[
+                "GET ",
+                "/",
+                "/abcdefghij",
+                " HTTP/1.1\r\n",
+                " HTTP/1.0\r\n",
+                "\r\n",
+                "Host: a\r\n",
+                "\r",
+                "\n",
+                "a: b",
+                ":",
+                "\0",
+                "é",
+            ][..],
+        );
+        (any::<bool>(), proptest::collection::vec(pieces, 0..24)).prop_map(|(good, pieces)| {
+            [if good { "GET / HTTP/1.1\r\n" } else { "" }, &pieces.concat()].concat().into_bytes()
+        })
+    }
+}

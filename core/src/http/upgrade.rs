@@ -82,3 +82,133 @@ fn choose<S: AsRef<str>>(request: &Request, protocols: &[S]) -> Option<usize> {
 }
 
 const KEY_BYTES: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Limits;
+    use alloc::vec::Vec;
+
+    const GOOD: [(&str, &str); 5] = [
+        ("Host", "a"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", KEY),
+    ];
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    fn checked(method: &str, version: Version, headers: &[(&str, &str)]) -> Result<Upgrade, Refusal> {
+        let headers = headers.iter().map(|&(name, value)| (name, value.as_bytes()));
+        check(&Request::from_parts(method, "/stomp", version, headers, &Limits::default())?, &STOMP_PROTOCOLS)
+    }
+
+    /// The good handshake with all headers of this name replaced by these.
+    fn with(name: &str, values: &[&str]) -> Result<Upgrade, Refusal> {
+        let mut headers: Vec<_> = GOOD.into_iter().filter(|(of, _)| *of != name).collect();
+        headers.extend(values.iter().map(|&value| (name, value)));
+        checked("GET", Version::Http11, &headers)
+    }
+
+    fn protocol(values: &[&str]) -> Option<&'static str> {
+        with("Sec-WebSocket-Protocol", values).unwrap().protocol(&STOMP_PROTOCOLS)
+    }
+
+    #[test]
+    fn takes_the_handshake_of_the_rfc() {
+        let upgrade = checked("GET", Version::Http11, &GOOD).unwrap();
+        assert_eq!((upgrade.key(), upgrade.protocol(&STOMP_PROTOCOLS)), (KEY.as_bytes().try_into().unwrap(), None));
+    }
+
+    #[test]
+    fn h07_has_no_body() {
+        assert!(with("Content-Length", &["0"]).is_ok());
+        for (name, value) in [("Content-Length", "5"), ("Transfer-Encoding", "chunked")] {
+            assert_eq!(with(name, &[value]), Err(Refusal::Framing));
+        }
+    }
+
+    #[test]
+    fn h11_speaks_version_13_only() {
+        for bad in [&[][..], &[""], &["8"], &["12"], &["14"], &["013"], &["13.0"], &["13, 8"], &["13", "13"], &["x"]] {
+            assert_eq!(with("Sec-WebSocket-Version", bad), Err(Refusal::WebSocketVersion), "{bad:?}");
+        }
+        assert_eq!(Refusal::WebSocketVersion.status(), 426);
+    }
+
+    #[test]
+    fn h12_wants_both_upgrade_headers() {
+        for good in [&["WebSocket"][..], &["h2c, websocket"], &["h2c", "WEBSOCKET"]] {
+            assert!(with("Upgrade", good).is_ok(), "{good:?}");
+        }
+        for bad in [&[][..], &[""], &["websockets"], &["web socket"], &["websocket/13"], &["h2c"], &["\"websocket\""]] {
+            assert_eq!(with("Upgrade", bad), Err(Refusal::UpgradeHeader), "{bad:?}");
+        }
+        for good in [&["upgrade"][..], &["keep-alive, UPGRADE"], &["Upgrade , close-not"], &["keep-alive", "upgrade"]] {
+            assert!(with("Connection", good).is_ok(), "{good:?}");
+        }
+        for bad in [&[][..], &[""], &["close"], &["keep-alive"], &["upgraded"], &["up grade"]] {
+            assert_eq!(with("Connection", bad), Err(Refusal::ConnectionHeader), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn h13_wants_one_key_of_16_bytes() {
+        assert!(with("Sec-WebSocket-Key", &["AAAAAAAAAAAAAAAAAAAAAA=="]).is_ok());
+        assert!(with("Sec-WebSocket-Key", &["AAAAAAAAAAAAAAAAAAAAAB=="]).is_ok(), "set trailing bits");
+        assert!(with("Sec-WebSocket-Key", &["++++++++++//////////+/=="]).is_ok());
+        for bad in [
+            &[][..],
+            &[""],
+            &[KEY, KEY],
+            &["AAAAAAAAAAAAAAAAAAAAA==="],
+            &["AAAAAAAAAAAAAAAAAAAAAA"],
+            &["AAAAAAAAAAAAAAAAAAAAAAA="],
+            &["AAAAAAAAAAAAAAAAAAAAAAAA"],
+            &["AAAAAAAAAAAAAAAAAAAA=="],
+            &["AAAAAAAAAAAAAAAAAAAAA-=="],
+            &["AAAAAAAAAA AAAAAAAAAAA=="],
+            &["dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ=="],
+        ] {
+            assert_eq!(with("Sec-WebSocket-Key", bad), Err(Refusal::Key), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn h14_is_a_get_of_http_11() {
+        for method in ["POST", "HEAD", "PUT", "OPTIONS", "get"] {
+            assert_eq!(checked(method, Version::Http11, &GOOD), Err(Refusal::Method), "{method}");
+        }
+        assert_eq!(Refusal::Method.extra_header(), Some(("Allow", "GET")));
+        assert_eq!(checked("GET", Version::Http10, &GOOD), Err(Refusal::UpgradeHttp10));
+        assert_eq!(Refusal::UpgradeHttp10.status(), 400);
+    }
+
+    #[test]
+    fn h19_answers_what_was_offered_and_is_known() {
+        assert_eq!(protocol(&["v12.stomp, v10.stomp"]), Some("v12.stomp"), "the client's order");
+        assert_eq!(protocol(&["soap", "x,V11.STOMP"]), Some("v11.stomp"), "our own spelling");
+        for none in [&[][..], &[""], &["soap"], &["v12.stomp2"], &["v12 stomp"], &["\"v12.stomp\""]] {
+            assert_eq!(protocol(none), None, "{none:?}");
+        }
+        assert_eq!(protocol(&[&[&"x,".repeat(5_000), "v12.stomp"].concat()]), Some("v12.stomp"));
+        assert_eq!(protocol(&[&" ,".repeat(7_500)]), None);
+        assert_eq!(checked("GET", Version::Http11, &GOOD).unwrap().protocol::<&str>(&[]), None);
+    }
+
+    #[test]
+    fn h20_control_characters_do_not_get_here() {
+        for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
+            for bad in ["v12.stomp\x01", "v12.stomp\0", "v12.stomp\r\nSet-Cookie: a=b", "v12.stomp\x7f"] {
+                assert_eq!(with(name, &[bad]), Err(Refusal::Malformed), "{bad:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn h21_extensions_are_declined_whatever_they_look_like() {
+        for offer in ["permessage-deflate; client_max_window_bits", "x-unknown", ";;=,\"", "a; b=\"", ""] {
+            assert!(with("Sec-WebSocket-Extensions", &[offer]).is_ok(), "{offer}");
+        }
+    }
+}

@@ -317,7 +317,9 @@ impl Life {
         if !self.ever_touched {
             return Instant::default();
         }
-        self.touched.after(times.touch_interval_ms).min(self.deadline.before(TOUCH_MARGIN_MS))
+        let last_call = self.deadline.before(TOUCH_MARGIN_MS);
+        let next = self.touched.after(times.touch_interval_ms);
+        if self.touched < last_call { next.min(last_call) } else { next }
     }
 
     fn retry_at(&self, times: &Times) -> Instant {

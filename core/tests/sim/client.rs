@@ -33,6 +33,7 @@ pub(crate) struct Client {
     pub(crate) open: bool,
     pub(crate) connected: bool,
     pub(crate) closed: bool,
+    refused: bool,
     /// Whether it ever answers a Close or ends the connection by itself.
     pub(crate) polite: bool,
     pub(crate) sent: u32,
@@ -56,6 +57,7 @@ impl Client {
             open: false,
             connected: false,
             closed: false,
+            refused: false,
             polite,
             sent: 0,
             head: Vec::new(),
@@ -94,6 +96,9 @@ impl Client {
     /// Reads what the server wrote.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Vec<Seen> {
         let mut seen = Vec::new();
+        if self.refused {
+            return seen;
+        }
         let mut owned;
         let bytes = if self.open {
             bytes
@@ -103,7 +108,7 @@ impl Client {
             let status = std::str::from_utf8(&self.head[9..12]).ok().and_then(|s| s.parse().ok()).expect("a status");
             if status != 101 {
                 seen.push(Seen::Refused(status));
-                self.head.clear();
+                self.refused = true;
                 return seen;
             }
             self.open = true;
