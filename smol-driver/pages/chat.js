@@ -310,3 +310,4 @@ tether = new Tether({
   on: { state: showState, wound, message: received },
 });
 setInterval(showTime, 250);
+addEventListener('visibilitychange', showTime);

@@ -34,7 +34,6 @@ pub(super) fn private(mut response: Response) -> Response {
         ("X-Content-Type-Options", "nosniff"),
         ("X-Frame-Options", "DENY"),
         ("Referrer-Policy", "same-origin"),
-        ("Cross-Origin-Opener-Policy", "same-origin"),
     ] {
         put(&mut response, name, value);
     }
