@@ -179,6 +179,7 @@ impl Hub {
                     self.leave(client, Cause::Drain, principal);
                 }
                 Role::Ws => self.close(slot, Code::Drain),
+                Role::Head if socket.unsent() > 0 => self.linger(slot),
                 Role::Head => self.hang_up(slot),
                 Role::Body | Role::Waiting | Role::Lingering => {}
             }

@@ -77,13 +77,16 @@ impl Hub {
         let limits = &self.config.limits;
         let unsent = if socket.unsent() > 0 && !self.held(socket) { self.send_due(slot) } else { Instant::NEVER };
         match socket.role {
-            Role::Head => socket.since.after(limits.head_time_ms).min(unsent),
+            // The time for the next head begins once the answer to the last one is out.
+            Role::Head if socket.unsent() > 0 => unsent,
+            Role::Head => socket.since.after(limits.head_time_ms),
             Role::Body => socket.since.after(limits.body_time_ms),
             Role::Waiting => unsent,
+            Role::Lingering if socket.unsent() > 0 && !socket.close_sent => unsent,
             Role::Lingering => socket.since.after(self.linger_ms(slot)),
             Role::Ws => {
                 let peer = if socket.pinged {
-                    socket.heard.after(limits.ping_every_ms + limits.pong_time_ms)
+                    socket.heard.after(self.gone_after_ms())
                 } else {
                     socket.heard.after(limits.ping_every_ms)
                 };
@@ -102,6 +105,11 @@ impl Hub {
     fn send_due(&self, slot: u32) -> Instant {
         let moved = self.sockets.slot(slot).and_then(|socket| socket.cold.as_ref()).map(|cold| cold.output.moved());
         moved.map_or(Instant::NEVER, |moved| coarse(moved.after(self.config.limits.send_time_ms)))
+    }
+
+    /// How long a peer may be silent before it is taken for gone.
+    fn gone_after_ms(&self) -> u64 {
+        self.config.limits.ping_every_ms.saturating_add(self.config.limits.pong_time_ms)
     }
 
     fn linger_ms(&self, slot: u32) -> u64 {
@@ -126,7 +134,7 @@ impl Hub {
         let Some(socket) = self.sockets.slot(slot) else { return };
         let limits = &self.config.limits;
         match socket.role {
-            Role::Head if socket.spoke && socket.cold.is_none() => self.hang_up(slot),
+            Role::Head if socket.unsent() > 0 || (socket.spoke && socket.cold.is_none()) => self.hang_up(slot),
             Role::Head => self.refuse(slot, http::Refusal::HeadTime),
             Role::Body => self.refuse(slot, http::Refusal::BodyTime),
             Role::Waiting => self.hang_up(slot),
@@ -140,7 +148,7 @@ impl Hub {
                 if !socket.spoke && self.first_message_due(slot) <= now {
                     return self.close_client_of(slot, Cause::Idle, Code::FirstMessage);
                 }
-                if socket.pinged && silent >= limits.ping_every_ms + limits.pong_time_ms {
+                if socket.pinged && silent >= self.gone_after_ms() {
                     self.leave_of(slot, Cause::Idle);
                     return self.hang_up(slot);
                 }

@@ -33,7 +33,9 @@ impl Hub {
                     self.headed(slot, head, rest);
                 }
                 Err(refusal) => {
-                    cold.inbox.clear();
+                    let before = cold.inbox.len() - bytes.len();
+                    cold.inbox = Vec::new();
+                    self.buffered = self.buffered.saturating_sub(before);
                     self.refuse(slot, refusal);
                 }
             }
@@ -82,7 +84,11 @@ impl Hub {
         self.count_client(slot);
         let verdict = if self.over_address(slot) { Err(Refusal::TooMany) } else { self.sort(slot) };
         match verdict {
-            Err(refusal) => self.refuse(slot, refusal),
+            Err(refusal) => {
+                // What follows a refused request is the next one, never frames.
+                self.keep(slot, rest);
+                self.refuse(slot, refusal);
+            }
             Ok(Sorted::Endpoint(endpoint)) => {
                 self.keep(slot, rest);
                 self.enter_endpoint(slot, endpoint);
