@@ -57,6 +57,15 @@ impl<A: Application> Handle<A> {
         self.give(Call::Run(Box::new(call)))
     }
 
+    /// As [`call`](Self::call), but never refused as one too many: for answers to what the application was asked, of
+    /// which there are no more than there are questions.
+    ///
+    /// # Errors
+    /// [`NotTaken::Stopped`].
+    pub fn reply(&self, call: impl FnOnce(&mut A, &mut Context<'_, A>) + Send + 'static) -> Result<(), NotTaken> {
+        self.give(Call::Run(Box::new(call)))
+    }
+
     /// Sends a message to all who subscribed to a destination.
     ///
     /// # Errors

@@ -1,61 +1,110 @@
-//! The reference server.
+//! The reference server: the settings, one hub, and the demo.
 #![forbid(unsafe_code)]
 
+mod reference;
+
+use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::{env, fs, io};
 
-use tethered_core::config::{Config, Endpoint};
-use tethered_core::http;
-use tethered_core::hub::{Change, Delivery, DeliveryKind, Hub, Payload, Request, Response};
-use tethered_core::ids::{ClientId, SocketId};
-use tethered_smol::{Application, Clock, Context, Level, Listeners, Log, Server, end_on_signals};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tethered_core::hub::Hub;
+use tethered_smol::demo::Demo;
+use tethered_smol::settings::{self, Command, LogLevel, Machine, Settings, Source};
+use tethered_smol::{Clock, Level, Listeners, Log, Server, end_on_signals};
 
-struct Echo;
-
-impl Application for Echo {
-    fn request(&mut self, _cx: &mut Context<'_, Self>, _socket: SocketId, _request: Request) -> Option<Response> {
-        Some(Response { http: http::Response::text(404, "There is nothing here.\n"), session: Change::Keep })
-    }
-
-    fn deliver(&mut self, cx: &mut Context<'_, Self>, client: ClientId, delivery: Delivery) {
-        match (delivery.kind, std::str::from_utf8(&delivery.body)) {
-            (DeliveryKind::Text, Ok(text)) => cx.send(client, Payload::Text(text)),
-            _ => cx.send(client, Payload::Binary(&delivery.body)),
-        }
-    }
-}
+use self::reference::Reference;
 
 fn main() -> ExitCode {
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tethered: {error}");
-            ExitCode::FAILURE
-        }
+    raise_file_limit();
+    let source = Source {
+        arguments: env::args_os().skip(1),
+        variables: env::vars_os(),
+        read: |path: &std::path::Path| fs::read_to_string(path),
+        machine: Machine::of_this_process(),
+    };
+    let command = match settings::command(source) {
+        Ok(command) => command,
+        Err(error) => return failed(USAGE, &error),
+    };
+    let result = match command {
+        Command::Serve(settings) => serve(&settings),
+        Command::Print(text) => io::stdout().write_all(text.as_bytes()).map_err(Into::into),
+        Command::HashPassword => hash_password(),
+        _ => Ok(()),
+    };
+    result.map_or_else(|error| failed(FAILURE, &*error), |()| ExitCode::SUCCESS)
+}
+
+fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let clock = Clock::start();
+    let log = Log::new(level(settings.log));
+    for warning in settings.warnings() {
+        log.write(clock.now(), Level::Warn, "take care", &[("of", &warning)]);
+    }
+    log.write(clock.now(), Level::Info, "limits", &[("values", &settings.limits_line())]);
+    let hub = Hub::new(settings.hub_config(), seed()?, clock.now())?;
+    let mut listeners: Option<Listeners> = None;
+    for listen in &settings.listen {
+        let addresses = listen.addresses().map_err(|error| format!("{listen}: {error}"))?;
+        let bound = Listeners::bind_all(addresses)?;
+        listeners = Some(match listeners {
+            Some(listeners) => listeners.and(bound),
+            None => bound,
+        });
+    }
+    let listeners = listeners.ok_or("there is no address to listen at")?;
+    for address in listeners.addresses() {
+        log.write(clock.now(), Level::Info, "listening", &[("address", &address), ("url", &format!("http://{address}/"))]);
+    }
+    let reference = Reference::new(Demo::new(settings, seed()?));
+    let server = Server::new(hub, reference, clock, listeners, log.clone())?;
+    let handle = server.handle();
+    let executor = smol::LocalExecutor::new();
+    let signals = executor.spawn(async move { end_on_signals(&handle).await });
+    let (end, _) = smol::block_on(executor.run(server.run()))?;
+    log.write(clock.now(), Level::Info, "stopped", &[("how", &format!("{end:?}"))]);
+    drop(signals);
+    Ok(())
+}
+
+fn hash_password() -> Result<(), Box<dyn Error>> {
+    let mut line = Vec::new();
+    io::BufRead::read_until(&mut io::stdin().lock(), b'\n', &mut line)?;
+    println!("{}", settings::hash_line(&line, seed()?)?);
+    Ok(())
+}
+
+/// As many open files as this process may have without asking anybody.
+fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that fails, what there is has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+fn seed() -> Result<[u8; 16], Box<dyn Error>> {
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed).map_err(|error| format!("the system's random source fails: {error}"))?;
+    Ok(seed)
+}
+
+const fn level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Off => Level::Off,
+        LogLevel::Error => Level::Error,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Info => Level::Info,
+        LogLevel::Debug => Level::Debug,
     }
 }
 
-fn serve() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "localhost:8080".to_owned());
-    let clock = Clock::start();
-    let log = Log::new(Level::Info);
-    let config = Config {
-        endpoints: vec![Endpoint {
-            message_bytes: Some(16 << 20),
-            out_bytes: Some(32 << 20),
-            any_origin: true,
-            ..Endpoint::raw("/echo/websocket")
-        }],
-        ..Config::default()
-    };
-    let hub = Hub::new(config, [7; 16], clock.now())?;
-    let listeners = Listeners::bind(&address)?;
-    for address in listeners.addresses() {
-        log.write(clock.now(), Level::Info, "listening", &[("address", &address)]);
-    }
-    let server = Server::new(hub, Echo, clock, listeners, log)?;
-    let handle = server.handle();
-    let executor = smol::LocalExecutor::new();
-    executor.spawn(async move { end_on_signals(&handle).await }).detach();
-    smol::block_on(executor.run(server.run()))?;
-    Ok(())
+fn failed(code: u8, error: &dyn Error) -> ExitCode {
+    eprintln!("tethered: {error}");
+    ExitCode::from(code)
 }
+
+/// The exit code where the settings are wrong.
+const USAGE: u8 = 2;
+/// The exit code where it cannot serve.
+const FAILURE: u8 = 1;

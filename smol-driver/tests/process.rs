@@ -24,15 +24,15 @@ impl Process {
     fn start(descriptors: u32) -> Self {
         let mut command = Command::new("sh");
         let server = env!("CARGO_BIN_EXE_tethered");
-        command.args(["-c", &format!("ulimit -n {descriptors}; exec {server} 127.0.0.1:0")]);
+        command.args(["-c", &format!("ulimit -n {descriptors}; exec {server} --conformance --listen 127.0.0.1:0")]);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("a shell is there");
         let stderr = child.stderr.take().expect("it is piped");
         let mut lines = BufReader::new(stderr);
         let address = loop {
             let mut line = String::new();
             assert_ne!(lines.read_line(&mut line).expect("it is text"), 0, "the server ended before it listened");
-            if let Some(address) = line.split_once("address=") {
-                break address.1.trim().parse().expect("it is an address");
+            if let Some((_, rest)) = line.split_once("address=") {
+                break rest.split(' ').next().and_then(|word| word.parse().ok()).expect("it is an address");
             }
         };
         // Whatever else it says is read, so that it never waits for us.
@@ -137,7 +137,7 @@ fn e05_descriptors_come_back() {
 fn a_taken_port_says_so_and_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = taken.local_addr().expect("it is bound").to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_tethered")).arg(&address).output().expect("it starts");
+    let output = Command::new(env!("CARGO_BIN_EXE_tethered")).args(["--listen", &address]).output().expect("it starts");
     let said = String::from_utf8(output.stderr).expect("it is text");
     assert!(!output.status.success());
     assert!(said.contains(&address) && said.contains("taken") && said.contains("another port"), "{said}");
