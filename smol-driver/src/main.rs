@@ -55,14 +55,19 @@ fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
         });
     }
     let listeners = listeners.ok_or("there is no address to listen at")?;
-    for address in listeners.addresses() {
-        log.write(clock.now(), Level::Info, "listening", &[("address", &address), ("url", &format!("http://{address}/"))]);
-    }
+    let addresses = listeners.addresses();
     let reference = Reference::new(Demo::new(settings, seed()?));
     let server = Server::new(hub, reference, clock, listeners, log.clone())?;
-    let handle = server.handle();
     let executor = smol::LocalExecutor::new();
-    let signals = executor.spawn(async move { end_on_signals(&handle).await });
+    let signals = executor.spawn(end_on_signals(server.handle())?);
+    for address in addresses {
+        log.write(
+            clock.now(),
+            Level::Info,
+            "listening",
+            &[("address", &address), ("url", &format!("http://{address}/"))],
+        );
+    }
     let (end, _) = smol::block_on(executor.run(server.run()))?;
     log.write(clock.now(), Level::Info, "stopped", &[("how", &format!("{end:?}"))]);
     drop(signals);

@@ -56,5 +56,6 @@ impl Application for Reference {
 }
 
 fn fill(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("INVARIANT: the system's random source worked at the start, and never fails after that");
+    getrandom::fill(bytes)
+        .expect("INVARIANT: the system's random source worked at the start, and never fails after that");
 }

@@ -64,7 +64,12 @@ impl Load {
         for token in 0..connections {
             let stream = open(server, PATH, "")?;
             stream.set_nonblocking(true)?;
-            epoll::add(&epoll, &stream, EventData::new_u64(token as u64), EventFlags::IN | EventFlags::OUT | EventFlags::ET)?;
+            epoll::add(
+                &epoll,
+                &stream,
+                EventData::new_u64(token as u64),
+                EventFlags::IN | EventFlags::OUT | EventFlags::ET,
+            )?;
             all.push(Connection { stream, written: 0, read: 0 });
         }
         Ok(Self { epoll, connections: all, burst, buffer: vec![0; 256 * 1024], messages: 0 })

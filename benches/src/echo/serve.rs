@@ -29,7 +29,8 @@ struct Echo;
 impl Application for Echo {
     fn request(&mut self, _: &mut Context<'_, Self>, _: SocketId, request: Request) -> Option<Response> {
         let name = request.http.path().strip_prefix("/login/");
-        let session = name.map_or(Change::Keep, |name| Change::Login { principal: name.into(), attributes: Vec::new() });
+        let session =
+            name.map_or(Change::Keep, |name| Change::Login { principal: name.into(), attributes: Vec::new() });
         Some(Response { http: http::Response::new(204), session })
     }
 
