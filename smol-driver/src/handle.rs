@@ -57,13 +57,13 @@ impl<A: Application> Handle<A> {
         self.give(Call::Run(Box::new(call)))
     }
 
-    /// As [`call`](Self::call), but never refused as one too many: for answers to what the application was asked, of
-    /// which there are no more than there are questions.
+    /// The same, however many calls wait: for the answer to something that the application itself had asked for, of which
+    /// there are no more than it asked.
     ///
     /// # Errors
     /// [`NotTaken::Stopped`].
-    pub fn reply(&self, call: impl FnOnce(&mut A, &mut Context<'_, A>) + Send + 'static) -> Result<(), NotTaken> {
-        self.give(Call::Run(Box::new(call)))
+    pub fn answer(&self, answer: impl FnOnce(&mut A, &mut Context<'_, A>) + Send + 'static) -> Result<(), NotTaken> {
+        self.give(Call::Run(Box::new(answer)))
     }
 
     /// Sends a message to all who subscribed to a destination.

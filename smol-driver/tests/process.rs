@@ -31,8 +31,8 @@ impl Process {
         let address = loop {
             let mut line = String::new();
             assert_ne!(lines.read_line(&mut line).expect("it is text"), 0, "the server ended before it listened");
-            if let Some((_, rest)) = line.split_once("address=") {
-                break rest.split(' ').next().and_then(|word| word.parse().ok()).expect("it is an address");
+            if let Some((_, url)) = line.split_once("address=http://") {
+                break url.trim().trim_end_matches('/').parse().expect("it is an address");
             }
         };
         // Whatever else it says is read, so that it never waits for us.
