@@ -4,8 +4,8 @@ use core::net::IpAddr;
 
 use tethered_core::config::{Config, Endpoint};
 use tethered_core::http::{Refusal, Response};
-use tethered_core::hub::{Action, Change, Delivery, DeliveryKind, Event, Hub, Open, Payload};
 use tethered_core::hub::{self as core_hub};
+use tethered_core::hub::{Action, Change, Delivery, DeliveryKind, Event, Hub, Open, Payload};
 use tethered_core::ids::{ClientId, SocketId};
 use tethered_core::time::Now;
 

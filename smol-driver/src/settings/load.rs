@@ -12,7 +12,8 @@ use super::nearest::nearest;
 use super::password::Hash;
 use super::table::{Arity, Role, SETTINGS, Setting};
 use super::value::Refused;
-use super::{DEMO_USERS, LogLevel, Settings, file, help, limits, print};
+use super::{DEMO_USERS, Settings, file, help, limits, print};
+use crate::log::Level;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl Settings {
     fn defaults(machine: Machine) -> Self {
         let mut settings = Self {
             listen: Vec::new(),
-            log: LogLevel::Info,
+            log: Level::Info,
             session_timeout_ms: 0,
             touch_interval_ms: 0,
             cookie: String::new(),

@@ -23,6 +23,8 @@ use std::fmt;
 
 use tethered_core::http::Encoding;
 
+use crate::log::Level;
+
 pub(crate) use self::hub::ECHO;
 
 pub use self::error::{Place, SettingsError};
@@ -31,15 +33,13 @@ pub use self::machine::Machine;
 pub use self::password::{Hash, MEMORY_KIB_MAX, PASSES_MAX, PASSWORD_BYTES_MAX, PasswordError, hash_line};
 pub use self::value::Listen;
 
-use self::value::Refused;
-
 /// What the server was told to do. Made by [`command`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where to listen; at least one.
     pub listen: Vec<Listen>,
     /// How much to log.
-    pub log: LogLevel,
+    pub log: Level,
     /// How long a session lives without activity, in milliseconds.
     pub session_timeout_ms: u64,
     /// At most one renewal of a session in this many milliseconds.
@@ -63,36 +63,6 @@ pub struct Settings {
     /// Who may log in, by name.
     pub users: BTreeMap<String, Hash>,
     limits: limits::Values,
-}
-
-/// How much to log; each level includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LogLevel {
-    /// Nothing.
-    Off,
-    /// What stops the server.
-    Error,
-    /// What somebody should look at.
-    Warn,
-    /// Start, end, and each end of a session.
-    Info,
-    /// Each socket.
-    Debug,
-}
-
-impl LogLevel {
-    const WORDS: [&'static str; 5] = ["off", "error", "warn", "info", "debug"];
-    const ALL: [Self; 5] = [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug];
-
-    /// The word that `--log` takes.
-    pub fn as_str(self) -> &'static str {
-        Self::WORDS[self as usize]
-    }
-
-    fn parse(text: &str) -> Result<Self, Refused> {
-        let word = value::word(text, &Self::WORDS)?;
-        Ok(Self::ALL.into_iter().find(|level| level.as_str() == word).unwrap_or(Self::Info))
-    }
 }
 
 impl Settings {

@@ -2,8 +2,8 @@
 
 use tethered_core::http::Encoding;
 
+use super::Settings;
 use super::value::{self, Listen, Refused};
-use super::{LogLevel, Settings};
 
 /// A setting, or something else that is asked for with a flag.
 pub(super) struct Setting {
@@ -128,7 +128,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: "info",
         help: &["How much to say: off, error, warn, info or debug."],
         role: Role::Set {
-            apply: |s, values| one(values, LogLevel::parse).map(|v| s.log = v),
+            apply: |s, values| one(values, value::log_level).map(|v| s.log = v),
             show: |s| Shown::Text(s.log.as_str().to_owned()),
         },
     },

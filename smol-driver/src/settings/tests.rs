@@ -55,7 +55,7 @@ fn defaults() {
     let s = serve(&[]);
     assert_eq!(s.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["localhost:8080"]);
     assert_eq!((s.session_timeout_ms, s.touch_interval_ms, s.heart_beat_ms), (1_800_000, 1_000, (0, 0)));
-    assert_eq!((s.log, s.cookie.as_str(), s.conformance, s.require_origin), (LogLevel::Info, "SESSION", false, false));
+    assert_eq!((s.log, s.cookie.as_str(), s.conformance, s.require_origin), (Level::Info, "SESSION", false, false));
     assert!(s.origins.is_empty() && s.proxies.is_empty() && s.has_demo_users() && s.warnings().is_empty());
     assert_eq!(s.users.keys().collect::<Vec<_>>(), ["luke", "rob"]);
     assert!(s.users.values().all(|hash| hash.verify(b"password")));
@@ -70,7 +70,7 @@ fn flag_before_variable_before_file_before_default() {
         ("TETHERED_LIMIT", "SUBS=2, DEST=200"),
     ];
     let s = settings(&["--session-timeout", "3m", "--limit", "SUBS=3"], &variables, file);
-    assert_eq!((s.session_timeout_ms, s.log), (180_000, LogLevel::Debug));
+    assert_eq!((s.session_timeout_ms, s.log), (180_000, Level::Debug));
     let limits = s.hub_config().limits;
     assert_eq!((limits.subscriptions, limits.destination_bytes, limits.stomp.headers), (3, 200, 10));
     assert_eq!(settings(&[], &variables, file).session_timeout_ms, 120_000);

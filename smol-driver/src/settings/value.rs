@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use tethered_core::http::{OriginRules, Proxies};
 
 use super::nearest::nearest;
+use crate::log::Level;
 
 /// Why a value was refused, in words that follow the name of its setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,8 +141,14 @@ pub(super) fn switch(text: &str) -> Result<bool, Refused> {
     Ok(word(text, &["true", "false"])? == "true")
 }
 
+/// How much is logged, by the level's word.
+pub(super) fn log_level(text: &str) -> Result<Level, Refused> {
+    let word = word(text, &LEVELS.map(Level::as_str))?;
+    Ok(LEVELS.into_iter().find(|level| level.as_str() == word).unwrap_or(Level::Info))
+}
+
 /// One of these words.
-pub(super) fn word(text: &str, words: &'static [&'static str]) -> Result<&'static str, Refused> {
+pub(super) fn word(text: &str, words: &[&'static str]) -> Result<&'static str, Refused> {
     words.iter().find(|word| **word == text).copied().ok_or_else(|| {
         let hint = nearest(text, words.iter().copied()).map_or(String::new(), |near| format!("; did you mean {near}?"));
         Refused::new(text, &format!("is none of {}{hint}", words.join(", ")))
@@ -323,3 +330,5 @@ mod tests {
         }
     }
 }
+
+const LEVELS: [Level; 5] = [Level::Off, Level::Error, Level::Warn, Level::Info, Level::Debug];
