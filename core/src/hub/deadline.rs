@@ -90,7 +90,11 @@ impl Hub {
                 } else {
                     socket.heard.after(limits.ping_every_ms)
                 };
-                let stomp = self.config.endpoints.get(usize::from(socket.endpoint)).is_some_and(|e| e.protocol == Protocol::Stomp);
+                let stomp = self
+                    .config
+                    .endpoints
+                    .get(usize::from(socket.endpoint))
+                    .is_some_and(|e| e.protocol == Protocol::Stomp);
                 let first =
                     if socket.spoke || !stomp { Instant::NEVER } else { socket.since.after(limits.first_message_ms) };
                 coarse(peer.min(first)).min(self.beat_due(slot)).min(unsent)
@@ -117,7 +121,8 @@ impl Hub {
     fn beat_due(&self, slot: u32) -> Instant {
         let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
         let Some(client) = self.clients.slot(socket.client) else { return Instant::NEVER };
-        let out = if client.beat_out_ms == 0 { Instant::NEVER } else { client.told.after(u64::from(client.beat_out_ms)) };
+        let out =
+            if client.beat_out_ms == 0 { Instant::NEVER } else { client.told.after(u64::from(client.beat_out_ms)) };
         let missed = u64::from(client.beat_in_ms) * u64::from(self.config.limits.beats_missed);
         let inward = if client.beat_in_ms == 0 { Instant::NEVER } else { socket.heard.after(missed) };
         out.min(inward)
@@ -157,7 +162,8 @@ impl Hub {
 
     fn first_message_due(&self, slot: u32) -> Instant {
         let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
-        let stomp = self.config.endpoints.get(usize::from(socket.endpoint)).is_some_and(|e| e.protocol == Protocol::Stomp);
+        let stomp =
+            self.config.endpoints.get(usize::from(socket.endpoint)).is_some_and(|e| e.protocol == Protocol::Stomp);
         if stomp { socket.since.after(self.config.limits.first_message_ms) } else { Instant::NEVER }
     }
 
@@ -188,7 +194,11 @@ impl Hub {
 
 /// Up to the next quarter of a second: many sockets then share one wake-up.
 fn coarse(at: Instant) -> Instant {
-    if at == Instant::NEVER { at } else { Instant::from_millis(at.as_millis().saturating_add(COARSE_MS - 1) / COARSE_MS * COARSE_MS) }
+    if at == Instant::NEVER {
+        at
+    } else {
+        Instant::from_millis(at.as_millis().saturating_add(COARSE_MS - 1) / COARSE_MS * COARSE_MS)
+    }
 }
 
 const COARSE_MS: u64 = 250;

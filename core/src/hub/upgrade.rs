@@ -13,7 +13,10 @@ use crate::{stomp, ws};
 impl Hub {
     /// A handshake that is in order came to this endpoint.
     pub(super) fn enter_endpoint(&mut self, slot: u32, endpoint: usize) {
-        if self.draining || self.clients.len() >= self.config.limits.total as usize || self.buffered > self.config.limits.memory {
+        if self.draining
+            || self.clients.len() >= self.config.limits.total as usize
+            || self.buffered > self.config.limits.memory
+        {
             return self.refuse(slot, Refusal::Unavailable);
         }
         let Some(at) = self.config.endpoints.get(endpoint) else { return };
