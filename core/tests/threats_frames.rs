@@ -4,8 +4,8 @@ mod harness;
 
 use harness::Server;
 use harness::wire::{self, frame, frame_with, text};
-use tethered_core::hub::Payload;
 use tethered_core::hub::Action;
+use tethered_core::hub::Payload;
 use tethered_core::ids::{ClientId, SocketId};
 use tethered_core::session::Cause;
 
@@ -156,7 +156,8 @@ fn f08_length_not_in_its_shortest_form() {
 #[test]
 fn f09_fragments_that_together_exceed_the_limit() {
     let mut server = Server::default();
-    let halves = |last: usize| [frame(0x02, &[7; 32_768]), frame(0x00, &[7; 16_384]), frame(0x80, &vec![7; last])].concat();
+    let halves =
+        |last: usize| [frame(0x02, &[7; 32_768]), frame(0x00, &[7; 16_384]), frame(0x80, &vec![7; last])].concat();
     assert_delivers(&mut server, &halves(16_384), &[&[7; 65_536]]);
     let socket = raw(&mut server);
     server.seen();
@@ -268,7 +269,10 @@ fn f14_a_valid_close() {
     let mut server = Server::default();
     for code in [1000, 1001, 3000, 4999] {
         let (socket, _) = client(&mut server);
-        server.send(socket, &[wire::close(code, "bye"), text("afterwards"), wire::ping(b"p"), wire::close(1001, "")].concat());
+        server.send(
+            socket,
+            &[wire::close(code, "bye"), text("afterwards"), wire::ping(b"p"), wire::close(1001, "")].concat(),
+        );
         server.send(socket, &text("much later"));
         let frames = server.frames(socket);
         assert!(matches!(&frames[..], [only] if only.close().is_some_and(|(answer, _)| answer == code)), "{frames:?}");

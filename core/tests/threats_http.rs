@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use harness::wire::{self, Answer};
 use harness::{Server, config, handshake};
 use tethered_core::config::Store;
-use tethered_core::hub::{Action, Change, Event};
 use tethered_core::http::{Encoding, Response, cookie};
+use tethered_core::hub::{Action, Change, Event};
 use tethered_core::session::{Answer as Stored, Op, Record};
 
 /// A head with these further lines.
@@ -382,9 +382,7 @@ fn h11_any_version_but_13() {
 fn h12_upgrade_and_connection_headers() {
     let mut server = Server::default();
     let with = |upgrade: &str, connection: &str| {
-        handshake("/echo", "")
-            .replace("Upgrade: websocket\r\n", upgrade)
-            .replace("Connection: Upgrade\r\n", connection)
+        handshake("/echo", "").replace("Upgrade: websocket\r\n", upgrade).replace("Connection: Upgrade\r\n", connection)
     };
     for (upgrade, connection) in [
         ("Upgrade: WebSocket\r\n", "Connection: upgrade\r\n"),
@@ -457,7 +455,8 @@ fn h14_methods_and_old_versions() {
 #[test]
 fn h15_host_absent_or_twice() {
     let mut server = Server::default();
-    for bad in ["", "Host: localhost\r\nHost: localhost\r\n", "Host: local host\r\n", "Host: a@b\r\n", "Host: a/b\r\n"] {
+    for bad in ["", "Host: localhost\r\nHost: localhost\r\n", "Host: local host\r\n", "Host: a@b\r\n", "Host: a/b\r\n"]
+    {
         assert_refused_for_good(&mut server, format!("GET / HTTP/1.1\r\n{bad}\r\n").as_bytes(), 400);
     }
 }
@@ -573,7 +572,9 @@ fn h20_control_characters_in_reflected_values() {
 #[test]
 fn h21_extensions_are_declined() {
     let mut server = Server::default();
-    for offer in ["permessage-deflate", "x-unknown; a=b", "permessage-deflate; client_max_window_bits=99", ";;,=,\"", ""] {
+    for offer in
+        ["permessage-deflate", "x-unknown; a=b", "permessage-deflate; client_max_window_bits=99", ";;,=,\"", ""]
+    {
         let answer = server.ask(&handshake("/echo", &format!("Sec-WebSocket-Extensions: {offer}\r\n")));
         assert_eq!((answer.status, answer.header("sec-websocket-extensions")), (101, None), "{offer}");
     }

@@ -100,7 +100,9 @@ impl Hub {
     /// 101: from here on the bytes are frames.
     fn accept(&mut self, client: u32) {
         let now = self.now.mono;
-        let Some((id, endpoint)) = self.clients.slot(client).map(|client| (client.socket, client.endpoint)) else { return };
+        let Some((id, endpoint)) = self.clients.slot(client).map(|client| (client.socket, client.endpoint)) else {
+            return;
+        };
         let Some(slot) = self.live(id) else { return };
         let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
         let Some(at) = self.config.endpoints.get(usize::from(endpoint)) else { return };

@@ -394,7 +394,10 @@ impl Server {
     /// The same in a request with further header lines, such as the cookie of a session that is to be changed.
     pub fn log_in_with(&mut self, user: &str, lines: &str) -> String {
         let socket = self.open();
-        self.send(socket, format!("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{lines}\r\n").as_bytes());
+        self.send(
+            socket,
+            format!("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{lines}\r\n").as_bytes(),
+        );
         self.request_of(socket);
         let login = Change::Login { principal: Arc::from(user), attributes: Vec::new() };
         self.respond(socket, http::Response::new(204), login);
@@ -445,7 +448,11 @@ impl Server {
 
     /// The STOMP frames that came; heart-beats are left out.
     pub fn heard(&mut self, socket: SocketId) -> Vec<Stomp> {
-        self.frames(socket).iter().filter(|frame| frame.is_message()).filter_map(|frame| Stomp::parse(&frame.payload)).collect()
+        self.frames(socket)
+            .iter()
+            .filter(|frame| frame.is_message())
+            .filter_map(|frame| Stomp::parse(&frame.payload))
+            .collect()
     }
 
     /// The WebSocket frames that came.
@@ -504,7 +511,11 @@ impl Server {
             assert!(self.is_closed(socket), "a socket whose peer is gone stays open");
         }
         let Stats { sockets, clients, sessions, buffered_bytes, opened, closed, .. } = self.hub.stats();
-        assert_eq!((sockets, clients, sessions, buffered_bytes), (0, 0, 0, 0), "sockets, clients, sessions, bytes left");
+        assert_eq!(
+            (sockets, clients, sessions, buffered_bytes),
+            (0, 0, 0, 0),
+            "sockets, clients, sessions, bytes left"
+        );
         assert_eq!(opened, closed);
     }
 }
