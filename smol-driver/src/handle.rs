@@ -57,6 +57,15 @@ impl<A: Application> Handle<A> {
         self.give(Call::Run(Box::new(call)))
     }
 
+    /// The same, however many calls wait: for the answer to something that the application itself had asked for, of which
+    /// there are no more than it asked.
+    ///
+    /// # Errors
+    /// [`NotTaken::Stopped`].
+    pub fn answer(&self, answer: impl FnOnce(&mut A, &mut Context<'_, A>) + Send + 'static) -> Result<(), NotTaken> {
+        self.give(Call::Run(Box::new(answer)))
+    }
+
     /// Sends a message to all who subscribed to a destination.
     ///
     /// # Errors

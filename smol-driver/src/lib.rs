@@ -4,11 +4,13 @@
 mod application;
 mod clock;
 mod connection;
+pub mod demo;
 mod handle;
 mod listen;
 mod log;
 mod ready;
 mod server;
+pub mod settings;
 mod signal;
 
 pub use self::application::{Application, Context};

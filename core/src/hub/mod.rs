@@ -248,6 +248,16 @@ impl Hub {
         [timer, close, expiry, reply].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
+    /// Whether this socket is still there. Between an action and the call that it leads to, it may have ended.
+    pub fn has_socket(&self, socket: SocketId) -> bool {
+        self.live(socket).is_some()
+    }
+
+    /// Whether this client is still there.
+    pub fn has_client(&self, client: ClientId) -> bool {
+        self.clients.get(client.slot(), client.generation()).is_some()
+    }
+
     /// The store in memory, if that is where sessions live.
     pub fn memory(&self) -> Option<&Memory> {
         self.memory.as_deref()

@@ -1,0 +1,59 @@
+/*
+ * tethered: WebSockets for a server that already has an event loop.
+ *
+ * A hub is a whole server as one state machine. It has no sockets, no threads and no clock: you tell it what happened
+ * (a connection was accepted, bytes came, bytes were taken, time has passed), and it tells you what to do (write, read
+ * or not, shut, close) and what the peers said. There are no callbacks, so nothing of yours ever runs inside a call.
+ *
+ * This header has the entries for raw bytes: HTTP/1.1, the upgrade and RFC 6455 are the hub's business, the messages are
+ * yours. HTTP requests that are no handshake of an endpoint are answered 404.
+ *
+ * THE LOOP, on epoll. examples/echo.c is all of it.
+ *
+ *   tethered_open(hub, now(), &peer, sizeof peer, &socket);           // accept gave a connection; peer.token is yours
+ *
+ *   r = read(fd, buffer, sizeof buffer);                              // it is readable
+ *   if (r > 0) tethered_received(hub, now(), socket, buffer, (size_t)r);
+ *   else if (r == 0 || errno != EAGAIN) tethered_closed(hub, now(), socket);
+ *
+ *   write_out(token);                                                 // it is writable again
+ *
+ *   if (deadline <= now().mono_ms) tethered_tick(hub, now());         // epoll_wait waited until then, no longer
+ *
+ *   while ((n = tethered_poll(hub, a, sizeof a[0], 64, &deadline)) > 0)   // after all of these, before the next wait
+ *     for (i = 0; i < n; i++)
+ *       switch (a[i].kind) {
+ *       case TETHERED_WRITE:    write_out(a[i].token); break;
+ *       case TETHERED_READING:  // a[i].flags ? ask epoll for input : do not
+ *       case TETHERED_SHUTDOWN: shutdown(fd, SHUT_WR); break;
+ *       case TETHERED_CLOSE:    close(fd); break;                     // the last that is heard of this token: free here
+ *       case TETHERED_DELIVER:  tethered_send(hub, now(), a[i].id, a[i].flags, a[i].data); break;   // an echo
+ *       default:                break;                                // kinds of a newer library
+ *       }
+ *
+ *   write_out: while ((n = tethered_output(hub, socket, v, 16)) > 0 && (w = writev(fd, (struct iovec *)v, n)) > 0)
+ *                tethered_sent(hub, now(), socket, (size_t)w);
+ *              // w < 0: with EAGAIN wait until it is writable, with anything else tethered_closed
+ *
+ * Any number of calls may come before a poll; to batch them is the point. Ignore SIGPIPE.
+ *
+ * OWNERSHIP. What you pass is yours again when the call returns: what has to outlive it was copied. What the library lends
+ * (a slice, an action's pointers) is const, is never to be freed, and lives as long as its function says: until the next
+ * tethered_poll, or shorter. Only a function that ends in _new gives you something to keep, and only its _free takes it.
+ * Sockets and clients are integers that are never given twice, so a stale one is noticed and not followed (TETHERED_STALE).
+ * Each socket that tethered_open took gets exactly one TETHERED_CLOSE, which is its last action.
+ *
+ * LENGTHS are in bytes, times in milliseconds. (NULL, 0) is fine wherever a pointer has a length. Text is UTF-8 and needs no
+ * NUL at its end.
+ *
+ * THREADS. One thread at a time per hub, any thread in turn; hubs share nothing, so have one per loop. Concurrent use of
+ * one hub is turned away with TETHERED_E_BUSY, not queued.
+ *
+ * ERRORS. Functions that can fail return a tethered_status and write their results only on success. NULL hubs and pointers
+ * to something else are turned away; a hub that was freed is forbidden, as is any pointer that does not have the bytes that its
+ * length says. Nothing a peer sends makes a call fail. errno is left alone, nothing is printed (but for the message of a
+ * bug that became TETHERED_E_PANIC, to standard error), no signal is raised. A lack of memory ends the process.
+ *
+ * VERSIONS. Structs that you hand over travel with their sizeof, so that a program built with an older header goes on working
+ * with a newer library of the same TETHERED_ABI. Expect action kinds and statuses that this header does not list.
+ */

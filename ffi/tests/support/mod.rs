@@ -1,0 +1,90 @@
+//! What the tests of the C side share: the library, the compilers, and a way to run things.
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder of this package.
+pub(crate) fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of the header.
+pub(crate) fn include() -> PathBuf {
+    package().join("../include")
+}
+
+/// Where the libraries are, freshly built.
+pub(crate) fn library() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let test = std::env::current_exe().expect("a test knows where it is");
+        let dir = test.ancestors().nth(2).expect("a test lies in target/PROFILE/deps").to_owned();
+        let profile = match dir.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(name) => name,
+        };
+        let target = dir.parent().expect("a profile's folder lies in the target folder");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--package", "tethered-ffi", "--profile", profile, "--target-dir"]).arg(target);
+        run(cargo.current_dir(package()));
+        dir
+    })
+}
+
+/// A place for what a test makes.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Runs to the end; what it says if it fails.
+pub(crate) fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// Compiles a C program against the static library.
+pub(crate) fn compile(compiler: &str, source: &str) -> PathBuf {
+    let name = Path::new(source).file_stem().expect("a source has a name");
+    let program = scratch(&format!("{}-{compiler}", name.display()));
+    let mut command = Command::new(compiler);
+    command.args(["-std=c11", "-O1", "-g"]).args(WARNINGS).arg("-I").arg(include());
+    command.arg(package().join(source)).arg(library().join("libtethered.a"));
+    command.args(NATIVE).arg("-o").arg(&program);
+    run(&mut command);
+    program
+}
+
+/// Compiles a C program against the shared library.
+pub(crate) fn compile_shared(compiler: &str, source: &str) -> PathBuf {
+    let name = Path::new(source).file_stem().expect("a source has a name");
+    let program = scratch(&format!("{}-{compiler}-shared", name.display()));
+    let mut command = Command::new(compiler);
+    command.args(["-std=c11", "-O1", "-g"]).args(WARNINGS).arg("-I").arg(include());
+    command.arg(package().join(source)).arg(library().join("libtethered.so"));
+    command.arg(format!("-Wl,-rpath,{}", library().display())).arg("-o").arg(&program);
+    run(&mut command);
+    program
+}
+
+/// The program under valgrind: any error and any block that is not freed is a failure.
+pub(crate) fn valgrind(program: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["--quiet", "--error-exitcode=1", "--leak-check=full", "--show-leak-kinds=all"]);
+    command.arg("--errors-for-leak-kinds=all").arg(program);
+    command
+}
+
+/// What every compilation has to pass.
+pub(crate) const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
+
+/// What `rustc --print native-static-libs` names.
+const NATIVE: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
