@@ -406,6 +406,7 @@ fn f20_zero_mask_key_and_empty_messages() {
 fn f21_the_peer_is_gone_without_a_word() {
     let mut server = Server::default();
     let (socket, _) = client(&mut server);
+    server.leave_pings(socket);
     server.wait(24_000);
     assert_eq!(server.frames(socket), []);
     server.wait(1_250);
@@ -417,6 +418,7 @@ fn f21_the_peer_is_gone_without_a_word() {
     assert_eq!(server.left(), [Cause::Idle]);
     // Whoever answers, stays; whatever it says counts.
     let socket = raw(&mut server);
+    server.leave_pings(socket);
     for _ in 0..10 {
         server.wait(25_300);
         assert_eq!(server.output(socket), b"\x89\x00");
