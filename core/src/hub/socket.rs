@@ -36,6 +36,8 @@ pub(super) struct Socket {
     pub(super) assembler: ws::Assembler,
     /// When something last came in.
     pub(super) heard: Instant,
+    /// When a ping was sent that nothing has come in since; [`Instant::NEVER`]: none was.
+    pub(super) pinged: Instant,
     /// When this role began.
     pub(super) since: Instant,
     /// For when a timer is armed; [`Instant::NEVER`]: none is.
@@ -61,8 +63,6 @@ pub(super) struct Socket {
     pub(super) close_received: bool,
     /// The write half is to be shut once the output is empty.
     pub(super) shutdown: bool,
-    /// A ping waits for its pong.
-    pub(super) pinged: bool,
     /// A whole message came.
     pub(super) spoke: bool,
     /// Nothing but the Close may go out.
@@ -150,6 +150,7 @@ impl Socket {
             address,
             assembler: ws::Assembler::new(ws::Role::Server),
             heard: now,
+            pinged: Instant::NEVER,
             since: now,
             armed: Instant::NEVER,
             controls_since: now,
@@ -165,7 +166,6 @@ impl Socket {
             close_sent: false,
             close_received: false,
             shutdown: false,
-            pinged: false,
             spoke: false,
             gated: false,
             blocked: false,
