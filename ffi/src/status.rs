@@ -48,9 +48,15 @@ fn sentence(status: tethered_status) -> &'static CStr {
         (TETHERED_STALE, c"the id names something that has ended; nothing to do"),
         (TETHERED_E_ARGUMENT, c"an argument can never be right: see what tethered.h says of this function"),
         (TETHERED_E_BUSY, c"another thread is inside this hub: use a hub on one thread at a time"),
-        (TETHERED_E_VERSION, c"the struct has members that this library does not know: use the library of your tethered.h"),
+        (
+            TETHERED_E_VERSION,
+            c"the struct has members that this library does not know: use the library of your tethered.h",
+        ),
         (TETHERED_E_LIMIT, c"too many sockets: close this one at once, or raise max_sockets"),
-        (TETHERED_E_PANIC, c"a bug in tethered was caught: close the sockets of this hub and free it; please report it"),
+        (
+            TETHERED_E_PANIC,
+            c"a bug in tethered was caught: close the sockets of this hub and free it; please report it",
+        ),
         (TETHERED_E_POISONED, c"an earlier call on this hub met a bug in tethered: close its sockets and free it"),
     ];
     let found = known.iter().find(|(code, _)| *code as i32 == status);

@@ -53,12 +53,9 @@ fn the_versions_of_the_header_are_those_of_the_package() {
 }
 
 fn generate() -> String {
-    let [major, minor, patch] = [
-        env!("CARGO_PKG_VERSION_MAJOR"),
-        env!("CARGO_PKG_VERSION_MINOR"),
-        env!("CARGO_PKG_VERSION_PATCH"),
-    ]
-    .map(|part| part.parse::<u32>().expect("a version is made of numbers"));
+    let [major, minor, patch] =
+        [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")]
+            .map(|part| part.parse::<u32>().expect("a version is made of numbers"));
     let number = major << 16 | minor << 8 | patch;
     let versions = format!(
         "\n/* The version of this header; tethered_version_num tells that of the library. */\n\
