@@ -36,8 +36,8 @@ criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(10)
-        .warm_up_time(Duration::from_millis(100))
-        .measurement_time(Duration::from_millis(400));
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(250));
     targets = decode
 }
 criterion_main!(benches);

@@ -35,8 +35,8 @@ criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(10)
-        .warm_up_time(Duration::from_millis(100))
-        .measurement_time(Duration::from_millis(400));
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(250));
     targets = encode
 }
 criterion_main!(benches);

@@ -14,8 +14,14 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Allocations and reallocations of this thread while `work` ran; 0 unless [`Counting`] is installed.
+/// Allocations and reallocations of this thread while `work` ran.
+///
+/// # Panics
+/// Unless [`Counting`] is installed: it would count none.
 pub fn allocations(work: impl FnOnce()) -> u64 {
+    let start = ALLOCATIONS.get();
+    drop(std::hint::black_box(Box::new(0_u8)));
+    assert_ne!(ALLOCATIONS.get(), start, "install `Counting` as the global allocator");
     let before = ALLOCATIONS.get();
     work();
     ALLOCATIONS.get() - before

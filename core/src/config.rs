@@ -337,7 +337,10 @@ impl Config {
         if self.session.timeout_ms == 0 || self.session.timeout_ms > 10 * 366 * 86_400_000 {
             return Err(ConfigError::Timeout);
         }
-        if [self.session.check_interval_ms, self.session.sweep_interval_ms, self.session.blind_ms].iter().any(|&ms| ms < 10) {
+        if [self.session.check_interval_ms, self.session.sweep_interval_ms, self.session.blind_ms]
+            .iter()
+            .any(|&ms| ms < 10)
+        {
             return Err(ConfigError::Interval);
         }
         if !self.application_prefix.starts_with('/') || self.application_prefix.ends_with('/') {

@@ -10,7 +10,6 @@ macro_rules! id {
         }
 
         impl $name {
-            #[allow(dead_code, reason = "each id is made by one module only")]
             pub(crate) const fn new(slot: u32, generation: u32) -> Self {
                 Self { slot, generation }
             }
@@ -47,8 +46,4 @@ id! {
 id! {
     /// One question to the session store that waits for its answer.
     CallId
-}
-id! {
-    /// One HTTP request that waits for [`respond`](crate).
-    RequestId
 }

@@ -2,7 +2,6 @@
 //!
 //! Hashing is SipHash-1-3 keyed with the seed the hub was given: nobody who does not know it can choose names that
 //! collide (E07), and the same seed gives the same run. No iteration is offered, so nothing can depend on an order.
-#![allow(dead_code, reason = "atoms are complete; which of their functions a build needs depends on the hub")]
 
 use alloc::boxed::Box;
 use core::hash::Hasher;
@@ -28,10 +27,12 @@ impl Index {
         Self { hasher: SipHasher13::new_with_key(seed), tables, len: 0 }
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -83,6 +84,7 @@ impl Interner {
     }
 
     /// Distinct names.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }

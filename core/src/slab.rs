@@ -3,7 +3,6 @@
 //! [`Slab`] gives out handles that an embedder keeps, so each slot has a generation. [`Arena`] is for links inside one
 //! book, where whoever frees a slot also removes the links to it. Both are built on [`Pages`]. Memory is kept for the
 //! next use, never given back: a hub is as large as it was at its fullest.
-#![allow(dead_code, reason = "atoms are complete; which of their functions a build needs depends on the hub")]
 
 use alloc::vec::Vec;
 use core::mem;
@@ -77,6 +76,7 @@ impl<T> Arena<T> {
         Self { cells: Pages::new(), free: NONE, len: 0 }
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }

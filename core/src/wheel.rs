@@ -6,7 +6,6 @@
 //! whatever is armed for that span meanwhile queues behind them: that keeps the order.
 //!
 //! It is lazy: an entry cannot be cancelled. Its owner looks at its own state when it fires, and arms again or not.
-#![allow(dead_code, reason = "atoms are complete; which of their functions a build needs depends on the hub")]
 
 use alloc::boxed::Box;
 
@@ -39,6 +38,7 @@ impl Wheel {
         }
     }
 
+    #[cfg(test)]
     /// Entries that have not fired.
     pub(crate) fn len(&self) -> usize {
         self.len

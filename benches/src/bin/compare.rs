@@ -51,47 +51,53 @@ fn once(name: &str, case: Case, chunk: usize, times: usize) {
 fn decode(sizes: &[usize]) {
     for chunk in CHUNKS_OF_TABLE {
         println!("\nReads of {} KiB:\n", chunk >> 10);
-        let mut first = true;
+        let (mut names, mut rows) = (Vec::new(), Vec::new());
         for case in Case::all(sizes) {
-            let (names, works): (Vec<_>, Vec<_>) = readers(case, chunk)
+            let tally = case.wire().tally;
+            let (found, works) = readers(case, chunk)
                 .into_iter()
-                .map(|(name, mut reader)| {
-                    (name, Box::new(move || drop(std::hint::black_box(reader.read()))) as Box<dyn FnMut()>)
-                })
-                .unzip();
-            if first {
+                .map(|(name, mut reader)| (name, boxed(move || assert_eq!(reader.read(), tally))))
+                .unzip::<_, _, Vec<_>, Vec<_>>();
+            if names.is_empty() {
+                names = found;
                 head("message", &names);
-                first = false;
             }
-            row(&format!("{} B {}", case.size, case.kind.name()), case, works);
+            rows.push(row(&format!("{} B {}", case.size, case.kind.name()), case, works));
         }
+        foot(&names, &rows);
     }
 }
 
 fn encode(sizes: &[usize]) {
-    for (i, &size) in sizes.iter().enumerate() {
+    let (mut names, mut rows) = (Vec::new(), Vec::new());
+    for &size in sizes {
         let case = Case { kind: Kind::Binary, size };
-        let (names, works): (Vec<_>, Vec<_>) = writers(case)
+        let times = case.messages();
+        let bytes = times as u64 * case.frame_bytes();
+        let (found, works) = writers(case)
             .into_iter()
-            .map(|(name, mut writer)| {
-                let times = case.messages();
-                (name, Box::new(move || drop(std::hint::black_box(writer.write(times)))) as Box<dyn FnMut()>)
-            })
-            .unzip();
-        if i == 0 {
+            .map(|(name, mut writer)| (name, boxed(move || assert_eq!(writer.write(times), bytes))))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        if names.is_empty() {
+            names = found;
             head("message", &names);
         }
-        row(&format!("{size} B"), case, works);
+        rows.push(row(&format!("{size} B"), case, works));
     }
+    foot(&names, &rows);
+}
+
+fn boxed(work: impl FnMut() + 'static) -> Box<dyn FnMut()> {
+    Box::new(work)
 }
 
 fn head(first: &str, names: &[&str]) {
-    println!("| {first} | {} | allocations |", names.join(" | "));
-    println!("| --- |{} --- |", " ---: |".repeat(names.len()));
+    println!("| {first} | {} |", names.join(" | "));
+    println!("| --- |{}", " ---: |".repeat(names.len()));
 }
 
-/// Nanoseconds a message of ours, then of each other and how many times ours that is.
-fn row(label: &str, case: Case, mut works: Vec<Box<dyn FnMut()>>) {
+/// Nanoseconds a message of ours, then of each other and how many times ours that is. Gives the allocations a message.
+fn row(label: &str, case: Case, mut works: Vec<Box<dyn FnMut()>>) -> Vec<f64> {
     let messages = case.messages() as f64;
     let mut best = vec![f64::INFINITY; works.len()];
     for _ in 0..ROUNDS {
@@ -102,9 +108,15 @@ fn row(label: &str, case: Case, mut works: Vec<Box<dyn FnMut()>>) {
     let ours = best[0] / messages;
     let cells: Vec<String> =
         best[1..].iter().map(|b| format!("{:.0} ({:.1}×)", b / messages, b / messages / ours)).collect();
-    let made: Vec<String> =
-        works.iter_mut().map(|work| format!("{:.2}", allocations(&mut **work) as f64 / messages)).collect();
-    println!("| {label} | {ours:.1} | {} | {} |", cells.join(" | "), made.join(" / "));
+    println!("| {label} | {ours:.1} | {} |", cells.join(" | "));
+    works.iter_mut().map(|work| allocations(&mut **work) as f64 / messages).collect()
+}
+
+/// The most allocations a message that each implementation made in any row, after its buffers had grown.
+fn foot(names: &[&str], rows: &[Vec<f64>]) {
+    let most = |i: usize| rows.iter().map(|row| row[i]).fold(0.0, f64::max);
+    let made: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{name} {:.2}", most(i))).collect();
+    println!("\nAllocations a message, at most: {}.", made.join(", "));
 }
 
 /// Nanoseconds of one run, measured over enough of them.

@@ -1,8 +1,8 @@
 //! One publication's way through its receivers: [`Fanout`], which may be broken off and resumed while the book changes.
-#![allow(dead_code, reason = "the book is complete; which of its functions a build needs depends on the hub")]
 
 use super::receivers::Receiver;
-use super::subscriptions::{Broker, Key};
+use super::subscriptions::Broker;
+use super::target::Key;
 use crate::slab::NONE;
 
 /// A publication under way. Between two calls of [`Broker::next`] the book may change as it likes: who unsubscribed is
@@ -84,6 +84,7 @@ impl Broker {
         None
     }
 
+    #[cfg(test)]
     /// Breaks it off for good.
     #[allow(clippy::needless_pass_by_value, reason = "it is over")]
     pub(crate) fn cancel(&mut self, mut fanout: Fanout) {
@@ -125,7 +126,8 @@ impl Broker {
 #[cfg(test)]
 mod tests {
     use super::super::destination::Pattern;
-    use super::super::subscriptions::{PATTERNS, Target};
+    use super::super::subscriptions::PATTERNS;
+    use super::super::target::Target;
     use super::*;
     use alloc::collections::{BTreeMap, BTreeSet};
     use alloc::format;

@@ -9,10 +9,8 @@ pub mod destination;
 mod fanout;
 mod receivers;
 mod subscriptions;
+mod target;
 
-#[allow(unused_imports, reason = "the hub is where they meet")]
 pub(crate) use self::fanout::Fanout;
-#[allow(unused_imports, reason = "the hub is where they meet")]
-pub(crate) use self::receivers::Receiver;
-#[allow(unused_imports, reason = "the hub is where they meet")]
-pub(crate) use self::subscriptions::{Broker, PATTERNS, Refused, Subscribed, Target};
+pub(crate) use self::subscriptions::{Broker, Refused};
+pub(crate) use self::target::Target;

@@ -1,5 +1,4 @@
 //! Who is subscribed to what: [`Broker`], by client and by destination.
-#![allow(dead_code, reason = "the book is complete; which of its functions a build needs depends on the hub")]
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -8,22 +7,13 @@ use core::num::NonZeroU32;
 use super::destination::Pattern;
 use super::fanout::Walk;
 use super::receivers::{Receiver, Receivers};
+use super::target::{Key, PATTERN, Target, is_row_of};
 use crate::index::{Index, Interner};
 use crate::slab::{Arena, NONE};
 
+#[cfg(test)]
 /// Distinct patterns that may be subscribed to at a time, hub-wide: each publication is matched against all of them.
 pub(crate) const PATTERNS: u32 = 1_024;
-
-/// What is subscribed to. The three kinds have names of their own: none can be taken for another (S14).
-#[derive(Debug)]
-pub(crate) enum Target<'a> {
-    /// Exactly this destination.
-    Destination(&'a str),
-    /// Every destination that matches. Never a user's.
-    Pattern(Pattern),
-    /// What is sent to this user, on whichever socket: `suffix` is what follows `/user`, such as `/queue/messages`.
-    User { principal: &'a str, suffix: &'a str },
-}
 
 /// What a SUBSCRIBE led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,11 +71,13 @@ impl Broker {
         }
     }
 
+    #[cfg(test)]
     /// Subscriptions of all clients.
     pub(crate) fn len(&self) -> usize {
         self.subscriptions.len()
     }
 
+    #[cfg(test)]
     /// Destinations, patterns and user destinations that somebody is subscribed to.
     pub(crate) fn destinations(&self) -> usize {
         self.destinations.len()
@@ -120,18 +112,12 @@ impl Broker {
         if count >= self.most_subscriptions {
             return Err(Refused::TooManySubscriptions);
         }
-        let name = key.name();
-        let destination = match (known, target) {
-            (Some(known), _) => known,
-            (None, Target::Pattern(_)) if self.patterns.len() >= self.most_patterns as usize => {
-                return Err(Refused::TooManyPatterns);
+        let destination = match known {
+            Some(known) => known,
+            None => {
+                let name = key.name();
+                self.add_destination(name, target)?
             }
-            (None, Target::Pattern(pattern)) => {
-                let slot = self.add_destination(name);
-                self.patterns.push((pattern, slot));
-                slot
-            }
-            (None, _) => self.add_destination(name),
         };
         self.enter(client, head, id, destination);
         Ok(Subscribed::New)
@@ -167,12 +153,18 @@ impl Broker {
         })
     }
 
-    fn add_destination(&mut self, name: Box<[u8]>) -> u32 {
+    fn add_destination(&mut self, name: Box<[u8]>, target: Target<'_>) -> Result<u32, Refused> {
+        if matches!(target, Target::Pattern(_)) && self.patterns.len() >= self.most_patterns as usize {
+            return Err(Refused::TooManyPatterns);
+        }
         let hash = self.index.hash(&name);
         let slot = self.destinations.insert(Destination { name, receivers: Receivers::new(), walks: NONE });
         let destinations = &self.destinations;
         self.index.insert(hash, slot, |slot| destinations.get(slot).map_or(&[], |destination| &*destination.name));
-        slot
+        if let Target::Pattern(pattern) = target {
+            self.patterns.push((pattern, slot));
+        }
+        Ok(slot)
     }
 
     fn enter(&mut self, client: u32, head: &mut u32, id: &str, destination: u32) {
@@ -294,51 +286,6 @@ impl Subscription {
         self.id.get() - 1
     }
 }
-
-/// What a target is called in the index: its kind, then for a user the principal's length, then its texts. No two
-/// targets have the same, whatever characters are in them (S14).
-pub(super) struct Key<'a> {
-    kind: [u8; 1],
-    length: [u8; 4],
-    texts: [&'a str; 2],
-}
-
-impl<'a> Key<'a> {
-    fn of(target: &'a Target<'_>) -> Self {
-        match target {
-            Target::Destination(text) => Self::destination(text),
-            Target::Pattern(pattern) => Self { kind: [PATTERN], length: [0; 4], texts: [pattern.as_str(), ""] },
-            Target::User { principal, suffix } => Self::user(principal, suffix),
-        }
-    }
-
-    pub(super) fn destination(text: &'a str) -> Self {
-        Self { kind: [DESTINATION], length: [0; 4], texts: [text, ""] }
-    }
-
-    pub(super) fn user(principal: &'a str, suffix: &'a str) -> Self {
-        Self { kind: [USER], length: (principal.len() as u32).to_le_bytes(), texts: [principal, suffix] }
-    }
-
-    fn parts(&self) -> [&[u8]; 4] {
-        let length: &[u8] = if self.kind == [USER] { &self.length } else { &[] };
-        let [first, second] = self.texts;
-        [&self.kind, length, first.as_bytes(), second.as_bytes()]
-    }
-
-    fn name(&self) -> Box<[u8]> {
-        self.parts().concat().into()
-    }
-}
-
-/// Whether `whole` is exactly these parts in a row.
-fn is_row_of(whole: &[u8], parts: &[&[u8]]) -> bool {
-    parts.iter().try_fold(whole, |rest, part| rest.strip_prefix(*part)).is_some_and(<[u8]>::is_empty)
-}
-
-const DESTINATION: u8 = b'd';
-const PATTERN: u8 = b'p';
-const USER: u8 = b'u';
 
 #[cfg(test)]
 mod tests {

@@ -144,6 +144,8 @@ mod tests {
         assert_eq!(unchunked(b"A\r\n0123\r\n6789\r\n0\r\n\r\n", 10), Ok(Some(("0123\r\n6789".into(), 0))));
         assert_eq!(unchunked(b"3\r\nabc\r\n0\r\n\r", 10), Ok(None));
         assert_eq!(unchunked(b"", 10), Ok(None));
+        let many = ["1\r\na\r\n".repeat(40), "0\r\n\r\n".into()].concat();
+        assert_eq!(unchunked(many.as_bytes(), 40), Ok(Some(("a".repeat(40).into(), 0))));
     }
 
     #[test]
@@ -166,6 +168,8 @@ mod tests {
             "3\r\nabc\n",
             "3\r\nabc\rx",
             "3\r\nabc3\r\n",
+            "3\r\nabc\r\n\r\n",
+            "3\r\nabc\r\n;a\r\n",
             "00000000000000003\r\n",
             "10000000000000000\r\n",
             "0\r\n\n",

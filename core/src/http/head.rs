@@ -67,7 +67,7 @@ impl Request {
         let whole = |part: &[u8]| !part.iter().any(|b| matches!(b, b'\r' | b'\n'));
         let version = if version == Version::Http10 { " HTTP/1.0\r\n" } else { " HTTP/1.1\r\n" };
         let mut head = [method, " ", target, version].concat().into_bytes();
-        let mut fits = whole(method.as_bytes()) && whole(target.as_bytes()) && !method.contains(' ');
+        let mut fits = whole(method.as_bytes()) && whole(target.as_bytes());
         for (name, value) in headers {
             fits &= whole(name.as_bytes()) && whole(value) && !name.contains(':');
             if head.len() > limits.head_bytes {

@@ -51,7 +51,7 @@ pub fn check<S: AsRef<str>>(request: &Request, protocols: &[S]) -> Result<Upgrad
 
 impl Upgrade {
     /// The key, in base64 as it was sent.
-    pub fn key(&self) -> &[u8; KEY_BYTES] {
+    pub fn key(&self) -> &[u8; 24] {
         &self.key
     }
 

@@ -78,11 +78,11 @@ impl Hub {
         } else if counted && *self.addresses.half_open_of(address) > each {
             self.drop_oldest(Some(address));
         }
-        while let Some(&(oldest, _)) = self.addresses.queue.front() {
-            if self.is_half_open(oldest) {
-                break;
-            }
-            self.addresses.queue.pop_front();
+        // So many entries that say nothing any more are swept out that looking through the rest stays cheap.
+        if self.addresses.queue.len() > 2 * self.addresses.total as usize + SWEPT_FROM {
+            let mut queue = core::mem::take(&mut self.addresses.queue);
+            queue.retain(|(socket, _)| self.is_half_open(*socket));
+            self.addresses.queue = queue;
         }
     }
 
@@ -114,3 +114,6 @@ impl Hub {
         }
     }
 }
+
+/// A queue of fewer entries than this is not worth sweeping.
+const SWEPT_FROM: usize = 64;

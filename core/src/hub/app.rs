@@ -2,10 +2,10 @@
 
 use alloc::string::String;
 
+use super::Hub;
 use super::closing::Code;
 use super::socket::{NONE, Phase, Role};
 use super::stomp::USER;
-use super::Hub;
 use crate::ids::ClientId;
 use crate::session::{Cause, Detector, Op};
 use crate::stomp::{self, Encoder};
@@ -117,7 +117,8 @@ impl Hub {
         self.begin(now);
         let ended = match who {
             Who::Client(client) => {
-                let there = self.clients.get(client.slot(), client.generation()).is_some_and(|it| it.phase != Phase::Pending);
+                let there =
+                    self.clients.get(client.slot(), client.generation()).is_some_and(|it| it.phase != Phase::Pending);
                 if there {
                     let principal = self.principal(client.slot());
                     self.leave(client.slot(), cause, principal);
@@ -178,6 +179,7 @@ impl Hub {
                     self.leave(client, Cause::Drain, principal);
                 }
                 Role::Ws => self.close(slot, Code::Drain),
+                Role::Head if socket.unsent() > 0 => self.linger(slot),
                 Role::Head => self.hang_up(slot),
                 Role::Body | Role::Waiting | Role::Lingering => {}
             }

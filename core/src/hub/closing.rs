@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::socket::{NONE, Phase, Role};
-use super::{Action, Hub};
+use super::{Action, Hub, POOL};
 use crate::ids::SocketId;
 use crate::session::Cause;
 use crate::time::Instant;
@@ -128,6 +128,7 @@ impl Hub {
             cold.inbox.clear();
             cold.partial.clear();
             cold.frame.clear();
+            cold.pong = None;
         }
         self.buffered = self.buffered.saturating_sub(freed);
         if it.phase == Phase::Joined {
@@ -218,17 +219,14 @@ impl Hub {
     pub(super) fn linger(&mut self, slot: u32) {
         let now = self.now.mono;
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if socket.ended {
-            if socket.unsent() == 0 {
-                self.hang_up(slot);
-            }
-            return;
-        }
         if socket.role != Role::Lingering {
             socket.role = Role::Lingering;
             socket.since = now;
         }
         socket.gated = true;
+        if socket.ended && socket.unsent() == 0 {
+            return self.hang_up(slot);
+        }
         self.read_on(slot);
         self.shut_if_empty(slot);
         self.arm_socket(slot);
@@ -267,8 +265,10 @@ impl Hub {
         if let Some(mut cold) = socket.cold {
             let freed = cold.output.clear() + cold.inbox.len() + cold.partial.len() + cold.frame.len();
             self.buffered = self.buffered.saturating_sub(freed);
-            cold.reset();
-            self.pool.push(cold);
+            if self.pool.len() < POOL {
+                cold.reset();
+                self.pool.push(cold);
+            }
         }
         self.addresses.leave(socket.address);
         self.stats.closed += 1;

@@ -77,17 +77,24 @@ impl Hub {
         let limits = &self.config.limits;
         let unsent = if socket.unsent() > 0 && !self.held(socket) { self.send_due(slot) } else { Instant::NEVER };
         match socket.role {
-            Role::Head => socket.since.after(limits.head_time_ms).min(unsent),
+            // The time for the next head begins once the answer to the last one is out.
+            Role::Head if socket.unsent() > 0 => unsent,
+            Role::Head => socket.since.after(limits.head_time_ms),
             Role::Body => socket.since.after(limits.body_time_ms),
             Role::Waiting => unsent,
+            Role::Lingering if socket.unsent() > 0 && !socket.close_sent => unsent,
             Role::Lingering => socket.since.after(self.linger_ms(slot)),
             Role::Ws => {
                 let peer = if socket.pinged {
-                    socket.heard.after(limits.ping_every_ms + limits.pong_time_ms)
+                    socket.heard.after(self.gone_after_ms())
                 } else {
                     socket.heard.after(limits.ping_every_ms)
                 };
-                let stomp = self.config.endpoints.get(usize::from(socket.endpoint)).is_some_and(|e| e.protocol == Protocol::Stomp);
+                let stomp = self
+                    .config
+                    .endpoints
+                    .get(usize::from(socket.endpoint))
+                    .is_some_and(|e| e.protocol == Protocol::Stomp);
                 let first =
                     if socket.spoke || !stomp { Instant::NEVER } else { socket.since.after(limits.first_message_ms) };
                 coarse(peer.min(first)).min(self.beat_due(slot)).min(unsent)
@@ -100,6 +107,11 @@ impl Hub {
         moved.map_or(Instant::NEVER, |moved| coarse(moved.after(self.config.limits.send_time_ms)))
     }
 
+    /// How long a peer may be silent before it is taken for gone.
+    fn gone_after_ms(&self) -> u64 {
+        self.config.limits.ping_every_ms.saturating_add(self.config.limits.pong_time_ms)
+    }
+
     fn linger_ms(&self, slot: u32) -> u64 {
         let answered = self.sockets.slot(slot).is_some_and(|socket| socket.close_received && socket.unsent() == 0);
         if answered { self.config.limits.close_time_ms.min(ANSWERED_MS) } else { self.config.limits.close_time_ms }
@@ -109,7 +121,8 @@ impl Hub {
     fn beat_due(&self, slot: u32) -> Instant {
         let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
         let Some(client) = self.clients.slot(socket.client) else { return Instant::NEVER };
-        let out = if client.beat_out_ms == 0 { Instant::NEVER } else { client.told.after(u64::from(client.beat_out_ms)) };
+        let out =
+            if client.beat_out_ms == 0 { Instant::NEVER } else { client.told.after(u64::from(client.beat_out_ms)) };
         let missed = u64::from(client.beat_in_ms) * u64::from(self.config.limits.beats_missed);
         let inward = if client.beat_in_ms == 0 { Instant::NEVER } else { socket.heard.after(missed) };
         out.min(inward)
@@ -121,7 +134,7 @@ impl Hub {
         let Some(socket) = self.sockets.slot(slot) else { return };
         let limits = &self.config.limits;
         match socket.role {
-            Role::Head if socket.spoke && socket.cold.is_none() => self.hang_up(slot),
+            Role::Head if socket.unsent() > 0 || (socket.spoke && socket.cold.is_none()) => self.hang_up(slot),
             Role::Head => self.refuse(slot, http::Refusal::HeadTime),
             Role::Body => self.refuse(slot, http::Refusal::BodyTime),
             Role::Waiting => self.hang_up(slot),
@@ -135,7 +148,7 @@ impl Hub {
                 if !socket.spoke && self.first_message_due(slot) <= now {
                     return self.close_client_of(slot, Cause::Idle, Code::FirstMessage);
                 }
-                if socket.pinged && silent >= limits.ping_every_ms + limits.pong_time_ms {
+                if socket.pinged && silent >= self.gone_after_ms() {
                     self.leave_of(slot, Cause::Idle);
                     return self.hang_up(slot);
                 }
@@ -149,7 +162,8 @@ impl Hub {
 
     fn first_message_due(&self, slot: u32) -> Instant {
         let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
-        let stomp = self.config.endpoints.get(usize::from(socket.endpoint)).is_some_and(|e| e.protocol == Protocol::Stomp);
+        let stomp =
+            self.config.endpoints.get(usize::from(socket.endpoint)).is_some_and(|e| e.protocol == Protocol::Stomp);
         if stomp { socket.since.after(self.config.limits.first_message_ms) } else { Instant::NEVER }
     }
 
@@ -180,7 +194,11 @@ impl Hub {
 
 /// Up to the next quarter of a second: many sockets then share one wake-up.
 fn coarse(at: Instant) -> Instant {
-    if at == Instant::NEVER { at } else { Instant::from_millis(at.as_millis().saturating_add(COARSE_MS - 1) / COARSE_MS * COARSE_MS) }
+    if at == Instant::NEVER {
+        at
+    } else {
+        Instant::from_millis(at.as_millis().saturating_add(COARSE_MS - 1) / COARSE_MS * COARSE_MS)
+    }
 }
 
 const COARSE_MS: u64 = 250;

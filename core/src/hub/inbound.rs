@@ -121,7 +121,8 @@ impl Hub {
             match assembler.next(&limits, &mut input, &mut partial) {
                 Ok(Some(incoming)) => {
                     self.incoming(slot, incoming, &mut frame);
-                    let open = self.live(id).and_then(|slot| self.sockets.slot(slot)).is_some_and(|socket| !socket.gated);
+                    let open =
+                        self.live(id).and_then(|slot| self.sockets.slot(slot)).is_some_and(|socket| !socket.gated);
                     if !open {
                         return self.unkeep(before);
                     }
@@ -291,14 +292,16 @@ impl Hub {
     pub(super) fn violated(&mut self, slot: u32, violation: ws::Violation) {
         self.stats.violations += 1;
         self.close_client_of(slot, Cause::Violation, Code::Violation(violation));
-        if self.sockets.slot(slot).is_some_and(|socket| matches!(socket.role, Role::Waiting | Role::Head | Role::Body)) {
+        if self.sockets.slot(slot).is_some_and(|socket| matches!(socket.role, Role::Waiting | Role::Head | Role::Body))
+        {
             self.hang_up(slot);
         }
     }
 
     pub(super) fn message_limits(&self, slot: u32) -> ws::Limits {
-        let mut limits = self.config.limits.ws.clone();
-        let endpoint = self.sockets.slot(slot).and_then(|socket| self.config.endpoints.get(usize::from(socket.endpoint)));
+        let mut limits = self.config.limits.ws;
+        let endpoint =
+            self.sockets.slot(slot).and_then(|socket| self.config.endpoints.get(usize::from(socket.endpoint)));
         if let Some(most) = endpoint.and_then(|endpoint| endpoint.message_bytes) {
             limits.message_bytes = most;
             limits.frame_bytes = most;

@@ -76,6 +76,7 @@ pub struct Hub {
     /// Receipts for what the embedder was given with the last action.
     receipts: VecDeque<(ClientId, Box<str>)>,
     /// Colds that are not in use.
+    #[allow(clippy::vec_box, reason = "a box moves in and out of a socket whole")]
     pool: Vec<Box<Cold>>,
     /// Where messages to the application are copied to.
     arena: BytesMut,
@@ -173,8 +174,7 @@ impl Hub {
             return Err(Full);
         }
         let address = self.addresses.enter(open.address);
-        let (slot, generation) =
-            self.sockets.insert(Socket::new(open.token, address, open.secure, self.now.mono));
+        let (slot, generation) = self.sockets.insert(Socket::new(open.token, address, open.secure, self.now.mono));
         let id = SocketId::new(slot, generation);
         self.stats.opened += 1;
         self.half_open(id, address);

@@ -91,15 +91,15 @@ impl Hub {
             self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Pong, &pong));
             return;
         }
-        let (role, ended) = (socket.role, socket.ended);
-        match role {
-            Role::Lingering if ended => self.hang_up(slot),
-            Role::Lingering => {
-                self.shut_if_empty(slot);
-                self.arm_socket(slot);
+        if matches!(socket.role, Role::Head | Role::Lingering) {
+            if socket.ended {
+                return self.hang_up(slot);
             }
-            Role::Head if ended => self.hang_up(slot),
-            _ => {}
+            if !socket.close_sent {
+                socket.since = now;
+            }
+            self.shut_if_empty(slot);
+            self.arm_socket(slot);
         }
         self.cool(slot);
     }

@@ -56,14 +56,20 @@ impl Jobs {
 impl Hub {
     /// Publishes to the subscribers of a destination, or of a user's. Returns how many there are; 0 where the message
     /// waits behind a fan-out that is under way.
-    pub(super) fn fan_out<H, N, V>(&mut self, principal: Option<&str>, destination: &str, message: &Message<'_, H>) -> usize
+    pub(super) fn fan_out<H, N, V>(
+        &mut self,
+        principal: Option<&str>,
+        destination: &str,
+        message: &Message<'_, H>,
+    ) -> usize
     where
         H: Iterator<Item = (N, V)> + Clone,
         N: AsRef<str>,
         V: AsRef<str>,
     {
         let text = message.content_type != Some(OCTET_STREAM) && ws::is_utf8(message.body);
-        let mut encoded = Encoded { opcode: if text { Opcode::Text } else { Opcode::Binary }, versions: [None, None, None] };
+        let mut encoded =
+            Encoded { opcode: if text { Opcode::Text } else { Opcode::Binary }, versions: [None, None, None] };
         if !self.jobs.is_empty() {
             encoded.all(message);
             let publication = Publication {
@@ -78,10 +84,15 @@ impl Hub {
         let mut fanout = self.start(principal, destination);
         let receivers = fanout.receivers();
         let mut budget = RECEIVERS_A_TURN;
-        if self.walk(&mut fanout, &mut budget, |version, versions| {
-            let slot = &mut versions[version as usize];
-            slot.get_or_insert_with(|| Encoder::new(version).shared(message)).clone()
-        }, &mut encoded) {
+        if self.walk(
+            &mut fanout,
+            &mut budget,
+            |version, versions| {
+                let slot = &mut versions[version as usize];
+                slot.get_or_insert_with(|| Encoder::new(version).shared(message)).clone()
+            },
+            &mut encoded,
+        ) {
             return receivers;
         }
         encoded.all(message);
@@ -128,9 +139,16 @@ impl Hub {
                         Some(fanout) => fanout,
                         None => self.start(publication.principal.as_deref(), &publication.destination),
                     };
-                    let over = self.walk(&mut fanout, &mut budget, |version, versions| {
-                        versions[version as usize].clone().unwrap_or_else(|| EncodedMessage { head: Bytes::new(), tail: Bytes::new() })
-                    }, &mut publication.encoded);
+                    let over = self.walk(
+                        &mut fanout,
+                        &mut budget,
+                        |version, versions| {
+                            versions[version as usize]
+                                .clone()
+                                .unwrap_or_else(|| EncodedMessage { head: Bytes::new(), tail: Bytes::new() })
+                        },
+                        &mut publication.encoded,
+                    );
                     if !over {
                         publication.fanout = Some(fanout);
                         self.jobs.queue.push_front(Job::Publication(publication));
@@ -171,7 +189,12 @@ impl Hub {
                 Some(frame) => frame,
                 None => {
                     let message = encode(version, &mut encoded.versions);
-                    let frame = frame_of(&message, version, encoded.opcode, self.broker.subscription_id(receiver.subscription).unwrap_or_default());
+                    let frame = frame_of(
+                        &message,
+                        version,
+                        encoded.opcode,
+                        self.broker.subscription_id(receiver.subscription).unwrap_or_default(),
+                    );
                     cache.keep(version, receiver.subscription, frame.clone());
                     frame
                 }

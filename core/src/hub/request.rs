@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::Hub;
 use super::action::{Action, Change, Request, Response};
 use super::sessions::Asked;
 use super::socket::{Pending, Role, Stage};
-use super::Hub;
 use crate::config::{Endpoint, Login};
 use crate::http::{self, BodyDecoder, Exchange, Refusal, cookie};
 use crate::ids::SocketId;
@@ -17,7 +17,8 @@ impl Hub {
     /// Bytes of a request's head, and what follows it.
     pub(super) fn head(&mut self, slot: u32, bytes: &[u8]) {
         let limits = self.config.limits.http;
-        let drip = self.sockets.slot(slot).and_then(|socket| socket.cold.as_ref()).is_some_and(|cold| !cold.inbox.is_empty());
+        let drip =
+            self.sockets.slot(slot).and_then(|socket| socket.cold.as_ref()).is_some_and(|cold| !cold.inbox.is_empty());
         if drip {
             let Some(cold) = self.cold(slot) else { return };
             cold.inbox.extend_from_slice(bytes);
@@ -32,7 +33,9 @@ impl Hub {
                     self.headed(slot, head, rest);
                 }
                 Err(refusal) => {
-                    cold.inbox.clear();
+                    let before = cold.inbox.len() - bytes.len();
+                    cold.inbox = Vec::new();
+                    self.buffered = self.buffered.saturating_sub(before);
                     self.refuse(slot, refusal);
                 }
             }
@@ -81,7 +84,11 @@ impl Hub {
         self.count_client(slot);
         let verdict = if self.over_address(slot) { Err(Refusal::TooMany) } else { self.sort(slot) };
         match verdict {
-            Err(refusal) => self.refuse(slot, refusal),
+            Err(refusal) => {
+                // What follows a refused request is the next one, never frames.
+                self.keep(slot, rest);
+                self.refuse(slot, refusal);
+            }
             Ok(Sorted::Endpoint(endpoint)) => {
                 self.keep(slot, rest);
                 self.enter_endpoint(slot, endpoint);
@@ -141,7 +148,8 @@ impl Hub {
             None => guarded,
         };
         if endpoint.is_none() && !guarded {
-            pending.ids = cookie::session_ids(request, &config.session.cookie, config.session.encoding, &config.limits.http);
+            pending.ids =
+                cookie::session_ids(request, &config.session.cookie, config.session.encoding, &config.limits.http);
             pending.ids.reverse();
             return Ok(Sorted::Page);
         }
@@ -150,7 +158,8 @@ impl Hub {
             config.origin.check(request)?;
         }
         if login {
-            pending.ids = cookie::session_ids(request, &config.session.cookie, config.session.encoding, &config.limits.http);
+            pending.ids =
+                cookie::session_ids(request, &config.session.cookie, config.session.encoding, &config.limits.http);
             pending.ids.reverse();
             if pending.ids.is_empty() {
                 return Err(Refusal::NoSession);
@@ -255,7 +264,8 @@ impl Hub {
         let op = match (&response.session, session) {
             (Change::Keep, _) | (Change::End, None) => return self.answer_request(slot, &response.http),
             (Change::Login { principal, attributes }, session) => {
-                let (principal, attributes, id) = (Some(principal.clone()), attributes.clone(), self.random.session_id());
+                let (principal, attributes, id) =
+                    (Some(principal.clone()), attributes.clone(), self.random.session_id());
                 match session {
                     Some(from) => Op::Rename { from, to: id, principal, attributes },
                     None => Op::Create { id, principal, attributes },
@@ -277,7 +287,8 @@ impl Hub {
         let slot = self.live(socket);
         let from = slot.and_then(|slot| self.pending(slot)).and_then(|pending| pending.session.clone());
         let name = self.config.session.cookie.clone();
-        let secure = slot.and_then(|slot| self.pending(slot)).is_some_and(|p| p.request.scheme() == http::Scheme::Https);
+        let secure =
+            slot.and_then(|slot| self.pending(slot)).is_some_and(|p| p.request.scheme() == http::Scheme::Https);
         let attributes = cookie::Attributes { secure, ..cookie::Attributes::default() };
         let ends = response.session == Change::End;
         let cookie = match answer {
@@ -316,7 +327,7 @@ impl Hub {
     fn answer_request(&mut self, slot: u32, response: &http::Response) {
         let Some(pending) = self.pending(slot) else { return };
         let mut exchange = pending.request.exchange();
-        exchange.keep_alive &= !self.draining && !(pending.request.has_body() && !pending.read);
+        exchange.keep_alive &= !self.draining && (!pending.request.has_body() || pending.read);
         let stays = exchange.keep_alive && !response.closes();
         let date = Some(self.now.wall);
         self.write(slot, |bytes| response.write(bytes, exchange, date));

@@ -64,8 +64,7 @@ impl Registry {
             Store::Memory => None,
             Store::External => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
-        let times =
-            Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
+        let times = Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
         Self { sessions: Slab::new(), index: Index::new(seed), times }
     }
 
@@ -120,7 +119,15 @@ impl Registry {
     }
 
     fn enter(&mut self, id: Arc<str>, now: Instant) -> u32 {
-        let bound = Bound { id, principal: None, life: Life::claimed(now), armed: Instant::NEVER, names: 1, first: NONE, clients: 0 };
+        let bound = Bound {
+            id,
+            principal: None,
+            life: Life::claimed(now),
+            armed: Instant::NEVER,
+            names: 1,
+            first: NONE,
+            clients: 0,
+        };
         let (slot, _) = self.sessions.insert(bound);
         self.index(slot);
         slot
@@ -129,7 +136,9 @@ impl Registry {
     fn index(&mut self, slot: u32) {
         let Self { sessions, index, .. } = self;
         let Some(bound) = sessions.slot(slot) else { return };
-        index.insert(index.hash(bound.id.as_bytes()), slot, |other| sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes()));
+        index.insert(index.hash(bound.id.as_bytes()), slot, |other| {
+            sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())
+        });
     }
 
     fn unindex(&mut self, slot: u32) {

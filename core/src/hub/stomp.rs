@@ -112,7 +112,9 @@ impl Hub {
                 self.disconnect(client, frame);
                 return Ok(());
             }
-            Command::Ack | Command::Nack => return Err("Acknowledgement is not offered: subscribe with ack:auto".into()),
+            Command::Ack | Command::Nack => {
+                return Err("Acknowledgement is not offered: subscribe with ack:auto".into());
+            }
             Command::Begin | Command::Commit | Command::Abort => return Err("Transactions are not offered".into()),
             _ => return Err("Not a command of a client".into()),
         }
@@ -175,7 +177,8 @@ impl Hub {
                 self.publish_frame(None, &destination, frame, &id);
             }
             Route::User(rest) => {
-                let (principal, suffix) = rest.split_at(rest.get(1..).and_then(|r| r.find('/')).map_or(rest.len(), |at| at + 1));
+                let (principal, suffix) =
+                    rest.split_at(rest.get(1..).and_then(|r| r.find('/')).map_or(rest.len(), |at| at + 1));
                 let principal = principal.strip_prefix('/').unwrap_or_default();
                 if principal.is_empty() || suffix.len() < 2 {
                     return Err("A SEND to a user must name one: /user/NAME/…".into());
@@ -219,7 +222,9 @@ impl Hub {
             return Err("A subscription's id must be at most 256 bytes".into());
         }
         match self.route(&destination)? {
-            Route::Application => self.deliver(client, frame, DeliveryKind::Subscribe { id: Box::from(&*id) }, &destination),
+            Route::Application => {
+                self.deliver(client, frame, DeliveryKind::Subscribe { id: Box::from(&*id) }, &destination);
+            }
             Route::Broker => match pattern {
                 Some(pattern) => self.subscribe(client, &id, Target::Pattern(pattern))?,
                 None => self.subscribe(client, &id, Target::Destination(&destination))?,
@@ -273,7 +278,8 @@ impl Hub {
 
     /// The client's receipt, once what it asked for is done: at once, or after the embedder has taken the delivery.
     fn receipt(&mut self, client: u32, receipt: &str, delivered: bool) {
-        let last = matches!(self.actions.back(), Some(Action::Deliver { client: to, .. }) if *to == self.client_id(client));
+        let last =
+            matches!(self.actions.back(), Some(Action::Deliver { client: to, .. }) if *to == self.client_id(client));
         if (delivered && last) || !self.receipts.is_empty() {
             let id = self.client_id(client);
             self.receipts.push_back((id, Box::from(receipt)));

@@ -13,7 +13,10 @@ use crate::{stomp, ws};
 impl Hub {
     /// A handshake that is in order came to this endpoint.
     pub(super) fn enter_endpoint(&mut self, slot: u32, endpoint: usize) {
-        if self.draining || self.clients.len() >= self.config.limits.total as usize || self.buffered > self.config.limits.memory {
+        if self.draining
+            || self.clients.len() >= self.config.limits.total as usize
+            || self.buffered > self.config.limits.memory
+        {
             return self.refuse(slot, Refusal::Unavailable);
         }
         let Some(at) = self.config.endpoints.get(endpoint) else { return };
@@ -97,8 +100,10 @@ impl Hub {
     /// 101: from here on the bytes are frames.
     fn accept(&mut self, client: u32) {
         let now = self.now.mono;
-        let Some((socket, endpoint)) = self.clients.slot(client).map(|client| (client.socket, client.endpoint)) else { return };
-        let Some(slot) = self.live(socket) else { return };
+        let Some((id, endpoint)) = self.clients.slot(client).map(|client| (client.socket, client.endpoint)) else {
+            return;
+        };
+        let Some(slot) = self.live(id) else { return };
         let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
         let Some(at) = self.config.endpoints.get(usize::from(endpoint)) else { return };
         let (protocol, raw) = (upgrade.protocol(protocols(at)), at.protocol == Protocol::Raw);
@@ -123,6 +128,9 @@ impl Hub {
         }
         self.arm_socket(slot);
         self.resume(slot);
+        if self.live(id) == Some(slot) && self.sockets.slot(slot).is_some_and(|socket| socket.ended) {
+            self.hang_up(slot);
+        }
     }
 
     /// Whose session a client is under, and its id.

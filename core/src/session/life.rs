@@ -262,7 +262,8 @@ impl Life {
                 self.look_at = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 if core::mem::take(&mut self.again) {
-                    let next = if self.state == State::Loading || kind == Some(Kind::Load) { Kind::Load } else { Kind::Check };
+                    let next =
+                        if self.state == State::Loading || kind == Some(Kind::Load) { Kind::Load } else { Kind::Check };
                     return (Outcome::Same, Some(self.ask(now, next)));
                 }
                 self.state = State::Alive;

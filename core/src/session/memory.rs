@@ -85,7 +85,9 @@ impl Memory {
                 self.alive(slot, now, true)
             }
             Op::Rename { from, to, principal, attributes } => {
-                let Some(mut session) = self.find(from, now).and_then(|slot| self.leave(slot)) else { return Answer::Gone };
+                let Some(mut session) = self.find(from, now).and_then(|slot| self.leave(slot)) else {
+                    return Answer::Gone;
+                };
                 session.id = to.clone();
                 session.principal.clone_from(principal);
                 session.accessed = now;
@@ -223,11 +225,20 @@ mod tests {
     #[test]
     fn slides_with_touches_only() {
         let mut store = store();
-        assert!(matches!(store.execute(at(900), &Op::Load { id: "a".into() }), Answer::Alive { ttl_ms: Some(100), .. }));
-        assert!(matches!(store.execute(at(900), &Op::Check { id: "a".into() }), Answer::Alive { ttl_ms: Some(100), record: None }));
+        assert!(matches!(
+            store.execute(at(900), &Op::Load { id: "a".into() }),
+            Answer::Alive { ttl_ms: Some(100), .. }
+        ));
+        assert!(matches!(
+            store.execute(at(900), &Op::Check { id: "a".into() }),
+            Answer::Alive { ttl_ms: Some(100), record: None }
+        ));
         let touch = Op::Touch { id: "a".into(), age_ms: 100 };
         assert_eq!(store.execute(at(900), &touch), Answer::Alive { ttl_ms: Some(900), record: None });
-        assert!(matches!(store.execute(at(1_799), &Op::Check { id: "a".into() }), Answer::Alive { ttl_ms: Some(1), .. }));
+        assert!(matches!(
+            store.execute(at(1_799), &Op::Check { id: "a".into() }),
+            Answer::Alive { ttl_ms: Some(1), .. }
+        ));
         assert_eq!(store.execute(at(1_800), &Op::Check { id: "a".into() }), Answer::Gone);
         assert_eq!(store.notice(), Some(("a".into(), true)));
     }
@@ -265,7 +276,10 @@ mod tests {
             attributes: vec![("csrf".into(), Bytes::from_static(b"u"))],
         };
         let Answer::Alive { record: Some(record), .. } = store.execute(at(10), &rename) else { panic!("alive") };
-        assert_eq!((&*record.id, record.principal.as_deref(), record.attribute("csrf")), ("b", Some("luke"), Some(&b"u"[..])));
+        assert_eq!(
+            (&*record.id, record.principal.as_deref(), record.attribute("csrf")),
+            ("b", Some("luke"), Some(&b"u"[..]))
+        );
         assert_eq!(store.execute(at(10), &Op::Check { id: "a".into() }), Answer::Gone);
         assert_eq!(store.execute(at(10), &rename), Answer::Gone);
         assert_eq!(store.notice(), None);

@@ -349,3 +349,6 @@ fn gather(limits: &Limits, partial: &mut Vec<u8>, bytes: &[u8]) {
     }
     partial.extend_from_slice(bytes);
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,3 +84,47 @@ impl Malformed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+    use alloc::string::ToString;
+
+    use super::Malformed::*;
+    use super::*;
+
+    const ALL: [Malformed; 23] = [
+        CommandUnknown,
+        CommandNotYours,
+        HeadersTooMany,
+        HeadTooLarge,
+        FrameTooLarge,
+        BareCarriageReturn,
+        NulInHead,
+        NotUtf8,
+        HeaderWithoutColon,
+        HeaderWithoutName,
+        EscapeUndefined,
+        ContentLengthInvalid,
+        ContentLengthWrong,
+        BodyNotAllowed,
+        ContentTypeInvalid,
+        DestinationMissing,
+        IdMissing,
+        MessageIdMissing,
+        SubscriptionMissing,
+        TransactionMissing,
+        ReceiptIdMissing,
+        HeartBeatInvalid,
+        NoCommonVersion,
+    ];
+
+    #[test]
+    fn s20_messages_are_fixed_words_that_need_no_escape() {
+        for malformed in ALL {
+            assert_eq!(malformed.to_string(), malformed.message());
+            assert!(!malformed.message().contains([':', '\\', '\n', '\r', '\0']), "{malformed:?}");
+        }
+        assert_eq!(ALL.map(Malformed::message).into_iter().collect::<BTreeSet<_>>().len(), ALL.len());
+    }
+}

@@ -28,9 +28,13 @@ impl<'a> Frame<'a> {
     /// The value of a header, unescaped; borrowed unless an escape was in it. Of repeated headers the first counts (STOMP 1.2,
     /// *Repeated Header Entries*). Names mind case. Costs a pass over the head.
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.raw()
-            .find(|(raw, _)| escape::unescape(self.escapes, raw) == name)
-            .map(|(_, value)| escape::unescape(self.escapes, value))
+        let value = if name.contains([':', '\\', '\n', '\r']) {
+            self.raw().find(|(raw, _)| escape::unescape(self.escapes, raw) == name)?.1
+        } else {
+            // Such a name is written in one way only.
+            Lines { rest: self.lines }.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?
+        };
+        Some(escape::unescape(self.escapes, value))
     }
 
     /// All headers, unescaped, in their order and with repeats.
@@ -78,5 +82,29 @@ impl<'a> Iterator for Headers<'a> {
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Headers").field("left", &self.lines.count()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_unescaped() {
+        let lines = "foobar:0\na:b:c\nfoo:1\\n\nx\\cy:2\r\nfoo:3\n\n";
+        let v10 = Frame::new(Command::Send, Version::V1_0, lines, b"");
+        let v12 = Frame::new(Command::Send, Version::V1_2, lines, b"");
+        for (name, in_v10, in_v12) in [
+            ("foo", Some("1\\n"), Some("1\n")),
+            ("a", Some("b:c"), Some("b:c")),
+            ("a:b", None, None),
+            ("x:y", None, Some("2")),
+            ("x\\cy", Some("2"), None),
+            ("fo", None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(v10.header(name).as_deref(), in_v10, "{name:?}");
+            assert_eq!(v12.header(name).as_deref(), in_v12, "{name:?}");
+        }
     }
 }

@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn without_a_subscription_there_is_no_such_line() {
         decode(Version::V1_0, &encoded(Version::V1_0, &[], None), |frame| {
-            assert_eq!(frame.header("subscription"), None)
+            assert_eq!(frame.header("subscription"), None);
         });
     }
 

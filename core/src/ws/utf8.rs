@@ -3,8 +3,24 @@
 /// Whether the bytes are UTF-8.
 #[inline]
 pub fn is_utf8(bytes: &[u8]) -> bool {
+    if (PADDED_MIN..VECTORS).contains(&bytes.len()) {
+        return is_utf8_padded(bytes);
+    }
     simdutf8::basic::from_utf8(bytes).is_ok()
 }
+
+/// For what is too short for vectors and long for a loop: NULs behind it change neither answer.
+#[inline(never)]
+fn is_utf8_padded(bytes: &[u8]) -> bool {
+    let mut padded = [0; VECTORS];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    simdutf8::basic::from_utf8(&padded).is_ok()
+}
+
+/// Bytes from which on simdutf8 uses vectors.
+const VECTORS: usize = 64;
+/// Bytes from which on padding pays.
+const PADDED_MIN: usize = 32;
 
 /// Judges text of which more is to come: `None` once it holds a byte that no continuation could make right, else the
 /// number of bytes at its end (0 to 3) that begin a character and must be shown again with what follows.

@@ -120,7 +120,9 @@ impl Client {
         let mut input = &mut input[..];
         let mut partial = std::mem::take(&mut self.partial);
         let limits = Limits::default();
-        while let Some(incoming) = self.assembler.next(&limits, &mut input, &mut partial).expect("the server writes valid frames") {
+        while let Some(incoming) =
+            self.assembler.next(&limits, &mut input, &mut partial).expect("the server writes valid frames")
+        {
             match incoming {
                 Incoming::Text(text) | Incoming::Binary(text) => {
                     let mut input = text;

@@ -17,7 +17,6 @@ const SESSION_ENDED: &str = "This connection was established under an authentica
 struct Seat {
     session: Option<Arc<str>>,
     hub: usize,
-    socket: Option<SocketId>,
     joined: bool,
     left: Option<(u64, Cause)>,
     messages_after: u32,
@@ -42,9 +41,11 @@ pub(crate) struct Judge {
     /// When each session ended, in truth.
     ends: BTreeMap<Arc<str>, u64>,
     renamed: BTreeMap<Arc<str>, Arc<str>>,
-    calls: BTreeMap<(usize, u64), Arc<str>>,
+    calls: BTreeMap<(usize, u64), (Arc<str>, u64)>,
     /// What each hub was last told of a session's end.
     deadlines: BTreeMap<(usize, Arc<str>), u64>,
+    /// Since when each hub has to doubt a session.
+    doubts: BTreeMap<(usize, Arc<str>), u64>,
     touches: BTreeMap<(usize, Arc<str>), Touches>,
     closes: BTreeMap<(usize, SocketId), u32>,
     away_since: Option<u64>,
@@ -74,6 +75,7 @@ impl Judge {
             renamed: BTreeMap::new(),
             calls: BTreeMap::new(),
             deadlines: BTreeMap::new(),
+            doubts: BTreeMap::new(),
             touches: BTreeMap::new(),
             closes: BTreeMap::new(),
             away_since: None,
@@ -81,8 +83,8 @@ impl Judge {
         }
     }
 
-    pub(crate) fn arrived(&mut self, _: u64, n: usize, hub: usize, socket: SocketId) {
-        self.seats.insert(n, Seat { hub, socket: Some(socket), ..Seat::default() });
+    pub(crate) fn arrived(&mut self, n: usize, hub: usize) {
+        self.seats.insert(n, Seat { hub, ..Seat::default() });
     }
 
     pub(crate) fn joined(&mut self, now: u64, n: usize, hub: usize, id: &Arc<str>) {
@@ -106,11 +108,16 @@ impl Judge {
                 if let Some(&end) = self.ends.get(&id) {
                     let late = now - end;
                     let bound = self.bound(end);
-                    assert!(late <= bound, "client {n} was closed {late} ms after the end of {id} at {end}, bound {bound}");
+                    assert!(
+                        late <= bound,
+                        "client {n} was closed {late} ms after the end of {id} at {end}, bound {bound}"
+                    );
                 }
             }
             Cause::Rotated => assert!(self.renamed.values().any(|to| *to == id), "{id} never got another id"),
-            Cause::StoreLost => assert!(!self.outages.is_empty() || self.away_since.is_some(), "the store was never away"),
+            Cause::StoreLost => {
+                assert!(!self.outages.is_empty() || self.away_since.is_some(), "the store was never away");
+            }
             Cause::Violation => panic!("client {n} broke nothing"),
             _ => {}
         }
@@ -129,6 +136,8 @@ impl Judge {
         let seat = &self.seats[&n];
         assert!(seat.left.is_none(), "client {n} is gone and was heard at {now}");
         let id = self.current(seat.session.as_ref().expect("bound"));
+        let doubt = self.doubts.get(&(seat.hub, id.clone()));
+        assert!(doubt.is_none(), "client {n} was heard at {now}, though {id} is in doubt since {doubt:?}");
         if let Some(&deadline) = self.deadlines.get(&(seat.hub, id.clone())) {
             assert!(now < deadline, "client {n} was heard at {now}, after the deadline {deadline} of {id}");
         }
@@ -141,7 +150,10 @@ impl Judge {
         if let Some(id) = seat.session.clone().filter(|_| !left) {
             let id = self.current(&id);
             if let Some(&deadline) = self.deadlines.get(&(hub, id.clone())) {
-                assert!(now < deadline + TICK_MS, "client {n} was told something at {now}, after the deadline {deadline} of {id}");
+                assert!(
+                    now < deadline + TICK_MS,
+                    "client {n} was told something at {now}, after the deadline {deadline} of {id}"
+                );
             }
             self.seats.get_mut(&n).expect("it arrived").read_before = true;
         }
@@ -153,7 +165,10 @@ impl Judge {
             Seen::Message { body } => {
                 if let Some((left, cause)) = seat.left {
                     seat.messages_after += 1;
-                    assert!(seat.messages_after <= 1 && seat.read_before, "client {n} left at {left} ({cause:?}) and reads {body} at {now}");
+                    assert!(
+                        seat.messages_after <= 1 && seat.read_before,
+                        "client {n} left at {left} ({cause:?}) and reads {body} at {now}"
+                    );
                 }
                 if let Some((sender, number)) = body.split_once(':') {
                     let number: u32 = number.parse().expect("a number");
@@ -163,7 +178,10 @@ impl Judge {
             }
             Seen::Close { code, reason } => {
                 if let Some((_, cause)) = seat.left
-                    && matches!(cause, Cause::Expired | Cause::Deleted | Cause::LoggedOut | Cause::Revoked | Cause::Rotated)
+                    && matches!(
+                        cause,
+                        Cause::Expired | Cause::Deleted | Cause::LoggedOut | Cause::Revoked | Cause::Rotated
+                    )
                 {
                     assert_eq!((*code, reason.as_str()), (1008, SESSION_ENDED));
                 }
@@ -179,39 +197,53 @@ impl Judge {
 
     pub(crate) fn renamed(&mut self, _: u64, from: &Arc<str>, to: &Arc<str>) {
         self.renamed.insert(from.clone(), to.clone());
-        let told: Vec<_> = self.deadlines.iter().filter(|((_, id), _)| id == from).map(|((hub, _), at)| (*hub, *at)).collect();
+        let told: Vec<_> =
+            self.deadlines.iter().filter(|((_, id), _)| id == from).map(|((hub, _), at)| (*hub, *at)).collect();
         for (hub, at) in told {
             self.deadlines.insert((hub, to.clone()), at);
         }
     }
 
-    pub(crate) fn noticed(&mut self, _: u64, _: usize, _: &Arc<str>) {}
+    /// A hub is told that something befell a session: until the store has answered a question asked after that, nothing
+    /// may cross.
+    pub(crate) fn noticed(&mut self, now: u64, hub: usize, id: &Arc<str>) {
+        let id = self.current(id);
+        if self.seats.values().any(|seat| seat.hub == hub && seat.left.is_none() && seat.session.as_ref() == Some(&id))
+        {
+            self.doubts.insert((hub, id), now);
+        }
+    }
 
     pub(crate) fn sent(&mut self, now: u64, hub: usize, call: Option<u64>, op: &Op) {
         let id = match op {
             Op::Load { id } | Op::Check { id } | Op::Touch { id, .. } => id,
             _ => return,
         };
-        let touches = self.touches.entry((hub, id.clone())).or_insert_with(|| Touches { first: now, ..Touches::default() });
+        let touches =
+            self.touches.entry((hub, id.clone())).or_insert_with(|| Touches { first: now, ..Touches::default() });
         match op {
             Op::Load { .. } => touches.lives += 1,
             Op::Touch { .. } => touches.count += 1,
             _ => {}
         }
-        if self.touch_interval_ms > 0 {
-            let time = now - touches.first;
-            let most = time / self.touch_interval_ms + time / self.timeout_ms.saturating_sub(500).max(1) + 2 + 3 * touches.lives;
+        let time = now - touches.first;
+        if let Some(intervals) = time.checked_div(self.touch_interval_ms) {
+            let most = intervals + time / self.timeout_ms.saturating_sub(500).max(1) + 2 + 3 * touches.lives;
             assert!(touches.count <= most, "{} touches of {id} by hub {hub} in {time} ms", touches.count);
         }
         if let Some(call) = call {
-            self.calls.insert((hub, call), id.clone());
+            self.calls.insert((hub, call), (id.clone(), now));
         }
     }
 
     pub(crate) fn asked(&mut self, _: u64, _: usize, _: &Op) {}
 
     pub(crate) fn replied(&mut self, now: u64, hub: usize, call: u64, answer: &Answer) {
-        let Some(id) = self.calls.remove(&(hub, call)) else { return };
+        let Some((id, asked)) = self.calls.remove(&(hub, call)) else { return };
+        let key = (hub, self.current(&id));
+        if *answer != Answer::Lost && self.doubts.get(&key).is_some_and(|&since| since <= asked) {
+            self.doubts.remove(&key);
+        }
         if let Answer::Alive { ttl_ms, .. } = answer {
             let deadline = ttl_ms.map_or(u64::MAX, |ms| now + ms);
             // An answer that came too late is not believed, so only a later one counts.
@@ -243,7 +275,11 @@ impl Judge {
             let Some(id) = seat.session.as_ref().filter(|_| seat.joined && seat.left.is_none()) else { continue };
             let id = self.current(id);
             if let Some(&end) = self.ends.get(&id) {
-                assert!(now <= end + self.bound(end), "client {n} is still there, {} ms after the end of {id}", now - end);
+                assert!(
+                    now <= end + self.bound(end),
+                    "client {n} is still there, {} ms after the end of {id}",
+                    now - end
+                );
             }
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tethered_core::config::{Config, Store};
 use tethered_core::http;
 use tethered_core::hub::{Action, Change, Event, Hub, Notice, Open, Response};
-use tethered_core::ids::{CallId, ClientId, SocketId};
+use tethered_core::ids::{CallId, ClientId};
 use tethered_core::session::memory::Memory;
 use tethered_core::session::{Answer, Op};
 use tethered_core::stomp::Command;
@@ -62,7 +62,7 @@ impl Plan {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
     Arrive(usize),
     Act(usize),
@@ -111,7 +111,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, plan: Plan, log: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let mut config = Config { store: if plan.memory { Store::Memory } else { Store::External }, ..Config::default() };
+        let mut config =
+            Config { store: if plan.memory { Store::Memory } else { Store::External }, ..Config::default() };
         config.session.timeout_ms = plan.timeout_ms;
         config.session.touch_interval_ms = plan.touch_interval_ms;
         config.session.check_interval_ms = 2_000;
@@ -269,7 +270,7 @@ impl World {
         } else {
             client.handshake(&session.id);
         }
-        self.judge.arrived(self.now, n, hub, socket);
+        self.judge.arrived(n, hub);
         self.at(self.now, Happening::Upload(n));
     }
 
@@ -329,11 +330,9 @@ impl World {
                 let at = self.now + self.rng.range(0, 3_000);
                 self.at(at, Happening::Act(n));
             }
-            Seen::Close { .. } => {
-                if self.clients[n].polite {
-                    let at = self.now + self.rng.range(0, 200);
-                    self.at(at, Happening::Vanish(n));
-                }
+            Seen::Close { .. } if self.clients[n].polite => {
+                let at = self.now + self.rng.range(0, 200);
+                self.at(at, Happening::Vanish(n));
             }
             Seen::Refused(302) => {
                 // Logged in: now it comes back with the cookie.
@@ -356,12 +355,25 @@ impl World {
         let body = format!("{n}:{}", client.sent);
         match self.rng.range(0, 9) {
             0..=5 => client.say(Command::Send, &[("destination", "/topic/talk")], body.as_bytes()),
-            6 => client.say(Command::Send, &[("destination", "/user/rob/queue/mine"), ("receipt", "r")], body.as_bytes()),
+            6 => {
+                client.say(
+                    Command::Send,
+                    &[("destination", "/user/rob/queue/mine"), ("receipt", "r")],
+                    body.as_bytes(),
+                );
+            }
             7 => client.say(Command::Send, &[("destination", "/app/x")], body.as_bytes()),
             _ => client.message(tethered_core::ws::Opcode::Text, b"\n"),
         }
         self.at(self.now, Happening::Upload(n));
-        let pause = if self.rng.chance(50) { self.rng.range(1, 400) } else { self.rng.range(1, self.plan.timeout_ms * 3 / 2) };
+        let pause = if self.rng.chance(20) {
+            // Just when the session may be over.
+            self.plan.timeout_ms + self.rng.range(0, 30)
+        } else if self.rng.chance(50) {
+            self.rng.range(1, 400)
+        } else {
+            self.rng.range(1, self.plan.timeout_ms * 3 / 2)
+        };
         self.at(self.now + pause, Happening::Act(n));
     }
 
@@ -385,7 +397,9 @@ impl World {
         self.note(|| format!("session {n} is ended"));
         if self.plan.memory {
             self.judge.ended(self.now, &id);
-            self.with_hub(0, |hub, now| hub.end(now, tethered_core::hub::Who::Session(&id), tethered_core::session::Cause::Revoked));
+            self.with_hub(0, |hub, now| {
+                hub.end(now, tethered_core::hub::Who::Session(&id), tethered_core::session::Cause::Revoked)
+            });
         } else {
             self.store.execute(self.mono(), &Op::End { id });
         }
@@ -464,7 +478,8 @@ impl World {
         for hub in 0..self.hubs.len() {
             for _ in 0..if self.rng.chance(10) { 2 } else { 1 } {
                 if !self.away && self.rng.chance(percent) {
-                    let at = self.now + if self.rng.chance(10) { self.rng.range(50, 3_000) } else { self.rng.range(0, 10) };
+                    let at =
+                        self.now + if self.rng.chance(10) { self.rng.range(50, 3_000) } else { self.rng.range(0, 10) };
                     self.at(at, Happening::Notice { hub, id, kind });
                 }
             }

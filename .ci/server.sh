@@ -1,0 +1,31 @@
+# Sourced by .ci/test: the server under test, on a free port, ended by its process id.
+
+pids=$logs/pids
+
+# start_server FLAG ...: starts the release build on a free port, waits until it answers, sets $port.
+start_server() {
+    local pid i
+    port=$(node -e 'const s = require("net").createServer(); s.listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
+    echo "+ tethered --listen 127.0.0.1:$port $*"
+    "$root/target/release/tethered" --listen "127.0.0.1:$port" "$@" >>"$logs/server.log" 2>&1 &
+    pid=$!
+    echo "$pid" >>"$pids"
+    for ((i = 0; i < 100; i++)); do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return 0; fi
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "the server did not come up; its last lines:"
+    tail -n 20 "$logs/server.log"
+    return 1
+}
+
+# Ends what start_server started.
+stop_servers() {
+    local pid
+    [ -f "$pids" ] || return 0
+    while read -r pid; do
+        kill "$pid" 2>/dev/null || true
+    done <"$pids"
+    rm -f "$pids"
+}

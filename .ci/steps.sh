@@ -1,0 +1,156 @@
+# Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
+
+STEPS="fmt clippy docs test fuzz nostd build walk"
+LONG_STEPS="sim fuzzing"
+# Test suites that live outside of this repository, beside the checkout. They are run where they are found.
+conformance=$(cd "${TETHERED_CONFORMANCE:-../shared/conformance}" 2>/dev/null && pwd || true)
+[ -z "$conformance" ] || STEPS="$STEPS autobahn stomp browser stomppy"
+
+about() {
+    case $1 in
+        fmt) echo "cargo fmt --check, everywhere" ;;
+        clippy) echo "no warning in any target, the peers of the benches and the fuzz targets included" ;;
+        docs) echo "rustdoc without a warning" ;;
+        test) echo "every test and doctest of the workspace: units, transcripts, simulator, hostile input, the C smoke test" ;;
+        fuzz) echo "each fuzz target over its committed corpus" ;;
+        nostd) echo "core for a target without an operating system" ;;
+        build) echo "the server, as README's command builds it" ;;
+        walk) echo "two people in headless Chromium: log in, chat, be cut off" ;;
+        autobahn) echo "Autobahn's cases for RFC 6455 against the echo endpoint" ;;
+        stomp) echo "STOMP 1.0, 1.1 and 1.2 over WebSocket" ;;
+        browser) echo "@stomp/stompjs in headless Chromium" ;;
+        stomppy) echo "stomp.py, a client of others" ;;
+        sim) echo "100,000 seeds of the simulator, each run twice" ;;
+        fuzzing) echo "each fuzz target for ten minutes (FUZZ_SECONDS=$FUZZ_SECONDS) with libFuzzer" ;;
+    esac
+}
+
+FUZZ_SECONDS=${FUZZ_SECONDS:-600}
+FUZZ_TARGETS="ws_frame http_head stomp_frame hub_ops"
+BARE_TARGET=thumbv7em-none-eabihf
+
+step_fmt() {
+    cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
+}
+
+step_clippy() {
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+    cargo clippy --locked -p tethered-benches --features peers --all-targets -- -D warnings
+    cargo clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+    cargo clippy --manifest-path fuzz/Cargo.toml --all-targets --features libfuzzer -- -D warnings
+}
+
+step_docs() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --lib
+}
+
+step_test() {
+    cargo test --locked --workspace
+}
+
+step_fuzz() {
+    cargo test --manifest-path fuzz/Cargo.toml
+}
+
+# The proof that no socket, clock or thread is inside: where there is none, it compiles all the same.
+step_nostd() {
+    if rustup target list --installed 2>/dev/null | grep -qx "$BARE_TARGET" || rustup target add "$BARE_TARGET"; then
+        cargo build --locked -p tethered-core --no-default-features --target "$BARE_TARGET"
+        return
+    fi
+    # A panic handler of our own collides with the one of std if anything pulls std in.
+    echo "$BARE_TARGET cannot be installed: linked on this machine without std instead"
+    local probe=$root/target/ci/nostd
+    mkdir -p "$probe/src"
+    cat >"$probe/Cargo.toml" <<TOML
+[package]
+name = "nostd"
+version = "0.0.0"
+edition = "2024"
+[lib]
+crate-type = ["staticlib"]
+[dependencies]
+tethered-core = { path = "$root/core", default-features = false }
+[profile.dev]
+panic = "abort"
+[workspace]
+TOML
+    cat >"$probe/src/lib.rs" <<'RUST'
+#![no_std]
+extern crate tethered_core;
+use core::alloc::{GlobalAlloc, Layout};
+struct Never;
+unsafe impl GlobalAlloc for Never {
+    unsafe fn alloc(&self, _: Layout) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+}
+#[global_allocator]
+static NEVER: Never = Never;
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+RUST
+    cargo build --manifest-path "$probe/Cargo.toml"
+}
+
+step_build() {
+    cargo build --locked --release
+}
+
+# A few seconds instead of a minute; all else is as README's first screen says.
+step_walk() {
+    local seconds=6 home=$root/target/ci/walk
+    mkdir -p "$home"
+    cp -r smol-driver/tests/browser/. "$home/"
+    (cd "$home" && npm ci --no-audit --no-fund --ignore-scripts)
+    start_server --session-timeout "${seconds}s"
+    (cd "$home" && node walk.mjs "http://127.0.0.1:$port" --timeout "$seconds")
+}
+
+start_conformance_server() {
+    start_server --conformance --stomp-heartbeat 1000,1000
+}
+
+# Sections 12 and 13 are permessage-deflate, which is not offered.
+step_autobahn() {
+    start_conformance_server
+    AUTOBAHN_EXCLUDE="12.* 13.*" bash "$conformance/autobahn/run.sh" "ws://127.0.0.1:$port/echo/websocket" "$logs/autobahn"
+}
+
+step_stomp() {
+    start_conformance_server
+    STOMP_LOGIN="rob:password luke:password" STOMP_HEARTBEAT=1000,1000 \
+        bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp" -q
+}
+
+# Without the transports of SockJS, which is not offered.
+step_browser() {
+    start_conformance_server
+    bash "$conformance/browser/run.sh" "http://127.0.0.1:$port" --transports bare-websocket
+}
+
+step_stomppy() {
+    local python
+    python=$(python_env stomppy -r "$conformance/clients/requirements.txt")
+    start_conformance_server
+    "$python" "$conformance/clients/smoke_stomppy.py" "ws://127.0.0.1:$port/stomp"
+}
+
+step_sim() {
+    cargo test --locked -p tethered-core --release --test sim -- --ignored
+}
+
+step_fuzzing() {
+    command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+    local target
+    for target in $FUZZ_TARGETS; do
+        # What it finds new goes to a folder of its own: the committed corpus is changed by hand only.
+        mkdir -p "$logs/corpus/$target"
+        cargo +nightly fuzz run --features libfuzzer "$target" "$logs/corpus/$target" "fuzz/corpus/$target" -- \
+            -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=4096
+    done
+}

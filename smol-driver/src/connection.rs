@@ -1,0 +1,273 @@
+//! The accepted sockets, and what the driver has to remember of each.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use slab::Slab;
+use tethered_core::hub::{Event, Hub};
+use tethered_core::ids::SocketId;
+use tethered_core::time::Now;
+
+use crate::ready::{Change, Ready, Watched};
+
+/// One accepted socket. There are as many as there are clients: it holds no buffer.
+#[derive(Debug)]
+struct Connection {
+    stream: Watched<TcpStream>,
+    id: SocketId,
+    /// There may be something to read. Said once by the system, so it is kept until a read comes back empty.
+    readable: bool,
+    /// The peer has ended its half: a read that came back short was not the last.
+    ending: bool,
+    /// The hub wants to hear of it.
+    reading: bool,
+    /// The hub was told of its end; nothing is read after that.
+    ended: bool,
+    /// The last write came back short.
+    blocked: bool,
+    /// It waits for its turn to be read.
+    in_line: bool,
+    /// It has output to be written before the next wait.
+    dirty: bool,
+}
+
+/// All accepted sockets.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    all: Slab<Connection>,
+    /// Those that can be read, in the order of their turns. A slot in here may be somebody else's by now, which costs
+    /// one look.
+    line: VecDeque<usize>,
+    dirty: Vec<usize>,
+    buffer: Box<[u8]>,
+}
+
+impl Connections {
+    pub(crate) fn new() -> Self {
+        Self {
+            all: Slab::new(),
+            line: VecDeque::new(),
+            dirty: Vec::new(),
+            buffer: vec![0; TURN_BYTES].into_boxed_slice(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether somebody waits for a turn.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.line.is_empty()
+    }
+
+    /// The token that the next socket will have.
+    pub(crate) fn next_token(&self) -> usize {
+        self.all.vacant_key()
+    }
+
+    /// Takes in a socket whose token is [`next_token`](Self::next_token).
+    pub(crate) fn enter(&mut self, ready: &mut Ready, stream: TcpStream, id: SocketId) -> io::Result<()> {
+        let token = self.all.vacant_key();
+        let stream = ready.watch(token, stream)?;
+        self.all.insert(Connection {
+            stream,
+            id,
+            readable: false,
+            ending: false,
+            reading: true,
+            ended: false,
+            blocked: false,
+            in_line: false,
+            dirty: false,
+        });
+        Ok(())
+    }
+
+    /// Notes what is new about a socket.
+    pub(crate) fn changed(&mut self, hub: &mut Hub, now: Now, change: Change) {
+        let Some(it) = self.all.get_mut(change.token) else { return };
+        it.ending |= change.ending;
+        if change.writable && it.blocked {
+            it.blocked = false;
+            self.set_dirty(change.token);
+        }
+        let Some(it) = self.all.get_mut(change.token) else { return };
+        if change.failed && !it.reading && !it.ended {
+            it.ended = true;
+            hub.handle(now, Event::Closed { socket: it.id });
+        }
+        if change.readable {
+            it.readable = true;
+            self.line_up(change.token);
+        }
+    }
+
+    /// Reads once from each socket whose turn it is, as long as that is not too much for one turn of the server.
+    pub(crate) fn read(&mut self, hub: &mut Hub, now: Now) {
+        let mut left = BATCH_BYTES;
+        for _ in 0..self.line.len() {
+            let Some(token) = self.line.pop_front() else { break };
+            left = left.saturating_sub(self.read_one(hub, now, token));
+            if left == 0 {
+                break;
+            }
+        }
+    }
+
+    fn read_one(&mut self, hub: &mut Hub, now: Now, token: usize) -> usize {
+        let Some(it) = self.all.get_mut(token) else { return 0 };
+        it.in_line = false;
+        if !it.readable || !it.reading || it.ended {
+            return 0;
+        }
+        match it.stream.get().read(&mut self.buffer) {
+            Ok(len @ 1..) => {
+                let id = it.id;
+                if len == self.buffer.len() || it.ending {
+                    self.line_up(token);
+                } else {
+                    // A short read: the next byte makes the socket readable anew (epoll(7), on edges).
+                    it.readable = false;
+                    it.stream.drained();
+                }
+                hub.handle(now, Event::Received { socket: id, bytes: &mut self.buffer[..len] });
+                len
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                it.readable = false;
+                it.stream.drained();
+                0
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                self.line_up(token);
+                0
+            }
+            Ok(0) | Err(_) => {
+                it.ended = true;
+                hub.handle(now, Event::Closed { socket: it.id });
+                0
+            }
+        }
+    }
+
+    /// There is output for this socket.
+    pub(crate) fn set_dirty(&mut self, token: usize) {
+        if let Some(it) = self.all.get_mut(token)
+            && !it.blocked
+            && !std::mem::replace(&mut it.dirty, true)
+        {
+            self.dirty.push(token);
+        }
+    }
+
+    /// Writes what there is for the sockets that have output. Returns whether there were any.
+    pub(crate) fn write(&mut self, hub: &mut Hub, now: Now) -> bool {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let any = !dirty.is_empty();
+        for token in dirty.drain(..) {
+            if let Some(it) = self.all.get_mut(token) {
+                it.dirty = false;
+                it.write(hub, now);
+            }
+        }
+        self.dirty = dirty;
+        any
+    }
+
+    pub(crate) fn set_reading(&mut self, token: usize, socket: SocketId, on: bool) {
+        if let Some(it) = self.of(token, socket) {
+            it.reading = on;
+            if on {
+                self.line_up(token);
+            }
+        }
+    }
+
+    pub(crate) fn shut(&mut self, token: usize, socket: SocketId) {
+        if let Some(it) = self.of(token, socket) {
+            // It fails where the peer is gone, which the next read tells.
+            let _ = it.stream.get().shutdown(Shutdown::Write);
+        }
+    }
+
+    pub(crate) fn close(&mut self, token: usize, socket: SocketId) {
+        if self.of(token, socket).is_some() {
+            self.all.remove(token);
+        }
+    }
+
+    fn of(&mut self, token: usize, socket: SocketId) -> Option<&mut Connection> {
+        self.all.get_mut(token).filter(|it| it.id == socket)
+    }
+
+    fn line_up(&mut self, token: usize) {
+        if let Some(it) = self.all.get_mut(token)
+            && it.readable
+            && it.reading
+            && !it.ended
+            && !std::mem::replace(&mut it.in_line, true)
+        {
+            self.line.push_back(token);
+        }
+    }
+}
+
+impl Connection {
+    fn write(&mut self, hub: &mut Hub, now: Now) {
+        let socket = self.id;
+        loop {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let (mut count, mut len) = (0, 0);
+            for (slice, bytes) in slices.iter_mut().zip(hub.output(socket)) {
+                *slice = IoSlice::new(bytes);
+                len += bytes.len();
+                count += 1;
+            }
+            if count == 0 {
+                return;
+            }
+            match self.stream.get().write_vectored(&slices[..count]) {
+                Ok(written) => {
+                    let short = written < len;
+                    hub.handle(now, Event::Sent { socket, len: written });
+                    if short {
+                        break;
+                    }
+                    if count < SLICES {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    hub.handle(now, Event::Sent { socket, len: 0 });
+                    break;
+                }
+                Err(_) => {
+                    self.ended = true;
+                    return hub.handle(now, Event::Closed { socket });
+                }
+            }
+        }
+        self.blocked = true;
+        self.stream.blocked();
+    }
+}
+
+/// TURN: bytes of one socket that are read before the next one's turn.
+const TURN_BYTES: usize = 64 * 1024;
+/// Bytes that are read before what came of them is written.
+const BATCH_BYTES: usize = 256 * 1024;
+/// Slices that one write takes.
+const SLICES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_costs_a_few_bytes() {
+        assert!(size_of::<Connection>() <= 24, "{}", size_of::<Connection>());
+    }
+}

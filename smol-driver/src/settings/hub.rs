@@ -1,0 +1,145 @@
+//! What the hub is told.
+
+use tethered_core::broker::access::{Operation, Rule, Rules, Verdict};
+use tethered_core::broker::destination::Pattern;
+use tethered_core::config::{Config, Endpoint, Session};
+use tethered_core::http::{OriginRules, Proxies};
+
+use super::Settings;
+
+/// Where raw messages come back, in conformance mode.
+pub(crate) const ECHO: &str = "/echo/websocket";
+
+impl Settings {
+    /// The hub's configuration: STOMP at `/stomp` and `/messages/websocket` with login, the sample's rules, sessions in
+    /// memory, and what conformance mode adds.
+    pub fn hub_config(&self) -> Config {
+        let limits = self.limits.to_core();
+        let mut config = Config {
+            endpoints: vec![Endpoint::stomp("/stomp"), Endpoint::stomp("/messages/websocket")],
+            guarded: vec!["/stomp".to_owned(), "/messages".to_owned()],
+            session: Session {
+                cookie: self.cookie.clone(),
+                encoding: self.cookie_encoding,
+                timeout_ms: self.session_timeout_ms,
+                touch_interval_ms: self.touch_interval_ms,
+                ..Session::default()
+            },
+            origin: self.origin_rules(),
+            proxies: self.believed(),
+            rules: Rules::sample(),
+            heart_beat_ms: self.heart_beat_ms,
+            limits,
+            ..Config::default()
+        };
+        if self.conformance {
+            conform(&mut config);
+        }
+        config
+    }
+
+    fn origin_rules(&self) -> OriginRules {
+        let mut rules = OriginRules::default();
+        rules.require = self.require_origin;
+        for origin in &self.origins {
+            rules.allow(origin).expect("INVARIANT: origins were checked when they were set");
+        }
+        rules
+    }
+
+    fn believed(&self) -> Proxies {
+        let mut proxies = Proxies::default();
+        for network in &self.proxies {
+            proxies.add(network).expect("INVARIANT: networks were checked when they were set");
+        }
+        proxies
+    }
+}
+
+/// Adds what test suites need, and nothing else.
+fn conform(config: &mut Config) {
+    config.endpoints.push(Endpoint {
+        message_bytes: Some(16 << 20),
+        out_bytes: Some(32 << 20),
+        any_origin: true,
+        ..Endpoint::raw(ECHO)
+    });
+    for text in ["/topic/conformance.*", "/queue/conformance.*"] {
+        let pattern = Pattern::parse(text, 64, 8).expect("INVARIANT: a short and well-formed pattern");
+        config.rules.prepend(Rule { operation: Operation::Send, pattern, verdict: Verdict::Authenticated });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tethered_core::config::{Login, Protocol};
+    use tethered_core::http::Encoding;
+
+    use crate::settings::tests::serve;
+
+    #[test]
+    fn settings_reach_the_hub() {
+        let config = serve(&[
+            "--session-timeout=60s",
+            "--touch-interval=2s",
+            "--cookie=ID",
+            "--cookie-encoding=plain",
+            "--stomp-heartbeat=1000,2000",
+            "--limit=MSG_BYTES=1MiB",
+            "--limit=HALF_OPEN_ADDR=5",
+        ])
+        .hub_config();
+        assert_eq!(config.session.timeout_ms, 60_000);
+        assert_eq!(config.session.touch_interval_ms, 2_000);
+        assert_eq!((config.session.cookie.as_str(), config.session.encoding), ("ID", Encoding::Plain));
+        assert_eq!(config.heart_beat_ms, (1_000, 2_000));
+        assert_eq!((config.limits.ws.message_bytes, config.limits.stomp.frame_bytes), (1 << 20, 1 << 20));
+        assert_eq!(config.limits.half_open_address, 5);
+        assert_eq!(config.limits.total, 18_000);
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn both_endpoints_ask_for_a_login_and_all_below_them_is_guarded() {
+        let config = serve(&[]).hub_config();
+        let paths: Vec<_> =
+            config.endpoints.iter().map(|e| (e.path.as_str(), e.protocol, e.login, e.any_origin)).collect();
+        assert_eq!(
+            paths,
+            [
+                ("/stomp", Protocol::Stomp, Login::Required, false),
+                ("/messages/websocket", Protocol::Stomp, Login::Required, false)
+            ]
+        );
+        assert_eq!(config.guarded, ["/stomp", "/messages"]);
+        assert!(!config.rules.may_send("/topic/conformance.x", true));
+    }
+
+    #[test]
+    fn conformance_mode_changes_this_and_no_more() {
+        let config = serve(&["--conformance"]).hub_config();
+        let plain = serve(&[]).hub_config();
+        let echo = config.endpoints.last().unwrap();
+        assert_eq!((echo.path.as_str(), echo.protocol, echo.login), ("/echo/websocket", Protocol::Raw, Login::None));
+        assert_eq!((echo.message_bytes, echo.out_bytes, echo.any_origin), (Some(16 << 20), Some(32 << 20), true));
+        for (destination, allowed) in [
+            ("/topic/conformance.1", true),
+            ("/queue/conformance.a.b", true),
+            ("/topic/conformance", false),
+            ("/topic/conformance.1/x", false),
+            ("/topic/friends/signin", false),
+            ("/queue/messages", false),
+            ("/user/luke/queue/messages", false),
+        ] {
+            assert_eq!(config.rules.may_send(destination, true), allowed, "{destination}");
+            assert!(!config.rules.may_send(destination, false), "{destination} without a login");
+        }
+        assert_eq!(format!("{:?}", config.endpoints[..2].to_vec()), format!("{:?}", plain.endpoints));
+        assert_eq!(format!("{:?}", config.limits), format!("{:?}", plain.limits));
+        assert_eq!(
+            format!("{:?}", (config.origin, config.session, config.guarded)),
+            format!("{:?}", (plain.origin, plain.session, plain.guarded))
+        );
+        assert_eq!(config.limits.ws.message_bytes, 64 << 10);
+    }
+}
