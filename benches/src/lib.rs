@@ -2,6 +2,7 @@
 //! processor time.
 
 pub mod crowd;
+pub mod echo;
 pub mod feed;
 pub mod meter;
 pub mod ours;
