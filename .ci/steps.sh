@@ -3,7 +3,7 @@
 STEPS="fmt clippy docs test fuzz nostd build walk"
 LONG_STEPS="sim fuzzing"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
-conformance=$(cd "${TETHERED_CONFORMANCE:-../shared/conformance}" 2>/dev/null && pwd || true)
+conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
 [ -z "$conformance" ] || STEPS="$STEPS autobahn stomp browser stomppy"
 
 about() {

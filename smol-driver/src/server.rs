@@ -292,7 +292,7 @@ impl<A: Application> Server<A> {
                 let now = self.clock.now();
                 match call {
                     Call::Run(run) => {
-                        run(&mut self.app, &mut Context { hub: &mut self.hub, now, handle: &self.handle })
+                        run(&mut self.app, &mut Context { hub: &mut self.hub, now, handle: &self.handle });
                     }
                     Call::Drain => self.drain(now),
                 }

@@ -85,10 +85,9 @@ impl Hub {
             Role::Lingering if socket.unsent() > 0 && !socket.close_sent => unsent,
             Role::Lingering => socket.since.after(self.linger_ms(slot)),
             Role::Ws => {
-                let peer = if socket.pinged {
-                    socket.heard.after(self.gone_after_ms())
-                } else {
-                    socket.heard.after(limits.ping_every_ms)
+                let peer = match socket.pinged {
+                    Instant::NEVER => socket.heard.after(limits.ping_every_ms),
+                    pinged => pinged.after(limits.pong_time_ms),
                 };
                 let stomp = self
                     .config
@@ -105,11 +104,6 @@ impl Hub {
     fn send_due(&self, slot: u32) -> Instant {
         let moved = self.sockets.slot(slot).and_then(|socket| socket.cold.as_ref()).map(|cold| cold.output.moved());
         moved.map_or(Instant::NEVER, |moved| coarse(moved.after(self.config.limits.send_time_ms)))
-    }
-
-    /// How long a peer may be silent before it is taken for gone.
-    fn gone_after_ms(&self) -> u64 {
-        self.config.limits.ping_every_ms.saturating_add(self.config.limits.pong_time_ms)
     }
 
     fn linger_ms(&self, slot: u32) -> u64 {
@@ -148,11 +142,11 @@ impl Hub {
                 if !socket.spoke && self.first_message_due(slot) <= now {
                     return self.close_client_of(slot, Cause::Idle, Code::FirstMessage);
                 }
-                if socket.pinged && silent >= self.gone_after_ms() {
+                if socket.pinged.after(limits.pong_time_ms) <= now {
                     self.leave_of(slot, Cause::Idle);
                     return self.hang_up(slot);
                 }
-                if !socket.pinged && silent >= limits.ping_every_ms {
+                if socket.pinged == Instant::NEVER && silent >= limits.ping_every_ms {
                     self.ping(slot);
                 }
                 self.beat(slot);
@@ -168,8 +162,9 @@ impl Hub {
     }
 
     fn ping(&mut self, slot: u32) {
+        let now = self.now.mono;
         if let Some(socket) = self.sockets.slot_mut(slot) {
-            socket.pinged = true;
+            socket.pinged = now;
         }
         self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Ping, b""));
     }

@@ -10,6 +10,7 @@ use super::socket::{NONE, Phase, Role};
 use super::{Action, Delivery, DeliveryKind, Hub};
 use crate::config::Protocol;
 use crate::session::Cause;
+use crate::time::Instant;
 use crate::ws::{self, Incoming};
 
 impl Hub {
@@ -21,6 +22,7 @@ impl Hub {
             return;
         }
         socket.heard = now;
+        socket.pinged = Instant::NEVER;
         match socket.role {
             Role::Head => self.head(slot, bytes),
             Role::Body => self.body(slot, bytes),
@@ -167,11 +169,7 @@ impl Hub {
                 }
             }
             Incoming::Pong(_) => {
-                if self.control(slot)
-                    && let Some(socket) = self.sockets.slot_mut(slot)
-                {
-                    socket.pinged = false;
-                }
+                self.control(slot);
             }
             Incoming::Close(frame) => {
                 let code = frame.map_or(Code::Empty, |frame| Code::Echo(frame.code));

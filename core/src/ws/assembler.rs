@@ -45,6 +45,12 @@ pub enum Incoming<'a> {
 }
 
 impl Assembler {
+    /// Whether it holds nothing that a new one would not: no frame and no message is unfinished. It can then be forgotten
+    /// and made anew for the next bytes, so that an idle connection keeps none.
+    pub const fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
     /// At the beginning of a connection, behind the handshake.
     pub const fn new(role: Role) -> Self {
         Self {

@@ -53,6 +53,8 @@ struct Socket {
     reading_off: bool,
     shut: bool,
     closed: bool,
+    /// It is a WebSocket whose peer answers pings, and `out` was looked through for them up to here.
+    pings_answered: Option<usize>,
     /// The token that was given to the hub.
     token: u64,
 }
@@ -195,7 +197,42 @@ impl Server {
 
     /// What the hub wrote to a socket since it was last asked.
     pub fn output(&mut self, socket: SocketId) -> Vec<u8> {
-        std::mem::take(&mut self.socket(socket).out)
+        let state = self.socket(socket);
+        // Half a frame may be left: the rest of it is not to be taken for a frame.
+        let half = state.pings_answered.is_some_and(|looked| looked < state.out.len());
+        state.pings_answered = state.pings_answered.filter(|_| !half).map(|_| 0);
+        std::mem::take(&mut state.out)
+    }
+
+    /// The peer of this WebSocket answers pings from now on, and no test sees them.
+    pub fn answer_pings(&mut self, socket: SocketId) {
+        assert_eq!(self.socket(socket).out, b"", "from the edge of a frame on");
+        self.socket(socket).pings_answered = Some(0);
+    }
+
+    /// It does so no more.
+    pub fn leave_pings(&mut self, socket: SocketId) {
+        self.socket(socket).pings_answered = None;
+    }
+
+    /// Takes the pings out of what came, and answers them.
+    fn pong(&mut self, socket: SocketId) {
+        let mut pongs = Vec::new();
+        let state = self.socket(socket);
+        let Some(mut at) = state.pings_answered else { return };
+        while let Some((frame, rest)) = wire::split(&state.out[at..]) {
+            let end = state.out.len() - rest.len();
+            if frame.first == 0x89 {
+                pongs.extend(wire::pong(&frame.payload));
+                state.out.drain(at..end);
+            } else {
+                at = end;
+            }
+        }
+        state.pings_answered = Some(at);
+        if !pongs.is_empty() {
+            self.send(socket, &pongs);
+        }
     }
 
     /// The hub has closed it.
@@ -294,7 +331,7 @@ impl Server {
             let state = self.socket(socket);
             let len = waiting.len().min(state.room.unwrap_or(usize::MAX));
             if waiting.is_empty() {
-                return;
+                break;
             }
             state.out.extend_from_slice(&waiting[..len]);
             if let Some(room) = &mut state.room {
@@ -302,9 +339,10 @@ impl Server {
             }
             self.hub.handle(self.now(), Event::Sent { socket, len });
             if len < waiting.len() {
-                return;
+                break;
             }
         }
+        self.pong(socket);
     }
 
     // --- what the hub told the application
@@ -430,6 +468,7 @@ impl Server {
         self.send(socket, handshake(path, &format!("Cookie: {cookie}\r\n")).as_bytes());
         let answer = self.answer(socket);
         assert_eq!(answer.status, 101, "{answer:?}");
+        self.answer_pings(socket);
     }
 
     /// An open STOMP conversation, 1.2.
