@@ -141,8 +141,9 @@ fn shown(action: &Action) -> Option<tethered_action> {
         }
         Action::Shutdown { socket, token } => about(TETHERED_SHUTDOWN, socket, token),
         Action::Close { socket, token } => about(TETHERED_CLOSE, socket, token),
-        Action::Deliver { client, delivery } => tethered_action {
+        Action::Deliver { client, token, delivery } => tethered_action {
             kind: TETHERED_DELIVER as u32,
+            token: *token,
             flags: message_kind(delivery)? as u32,
             id: client.to_raw(),
             data: tethered_slice::lend(&delivery.body),

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tethered_benches::crowd::{Crowd, masked};
+use tethered_benches::crowd::Crowd;
 use tethered_benches::meter::{Counting, cpu_time, live_bytes};
 use tethered_core::hub::{Event, Message, To};
-use tethered_core::stomp::Command;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -54,14 +53,11 @@ fn touch() {
     const ALL: usize = 1_000_000;
     const HOT: usize = 1_000;
     let mut crowd = Crowd::new(ALL, 3, "/topic/news");
-    let frame = masked(Command::Send, &[("destination", "/topic/nobody")], b"");
-    let mut buffer = frame.clone();
-    let mut run = |crowd: &mut Crowd, order: &mut dyn Iterator<Item = usize>| -> (Duration, usize) {
+    let run = |crowd: &mut Crowd, order: &mut dyn Iterator<Item = usize>| -> (Duration, usize) {
         let (start, mut count) = (cpu_time(), 0);
         for n in order {
-            buffer.copy_from_slice(&frame);
-            let socket = crowd.clients[n].socket;
-            crowd.hub.handle(crowd.now, Event::Received { socket, bytes: &mut buffer });
+            let Some(client) = crowd.clients[n].client else { continue };
+            crowd.hub.handle(crowd.now, Event::Activity { client });
             count += 1;
         }
         (cpu_time() - start, count)
