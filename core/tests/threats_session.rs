@@ -265,7 +265,10 @@ fn c01_ids_that_leave_the_alphabet_or_the_length() {
         let socket = server.open();
         server.send(socket, handshake("/stomp", &format!("Cookie: SESSION={}\r\n", base64(id))).as_bytes());
         assert_eq!(server.answer(socket).status, 401, "{id:?}");
-        server.send(socket, format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: SESSION={}\r\n\r\n", base64(id)).as_bytes());
+        server.send(
+            socket,
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: SESSION={}\r\n\r\n", base64(id)).as_bytes(),
+        );
         assert!(server.request_of(socket).session.is_none(), "{id:?}");
         assert_eq!(asked(&mut server), [], "{id:?}");
     }
@@ -364,7 +367,11 @@ fn c07_the_id_changes_at_login() {
     // The same user again: the socket follows the new id.
     let after = server.log_in_with("rob", &format!("Cookie: {before}\r\n"));
     assert_ne!(before, after);
-    assert_eq!(server.ask(&handshake("/stomp", &format!("Cookie: {before}\r\n"))).status, 401, "the old id is nobody's");
+    assert_eq!(
+        server.ask(&handshake("/stomp", &format!("Cookie: {before}\r\n"))).status,
+        401,
+        "the old id is nobody's"
+    );
     server.say(socket, "SEND", &[("destination", "/topic/a")], "x");
     assert_eq!(server.heard(socket)[0].command, "MESSAGE");
     server.log_out(&after);
@@ -584,7 +591,11 @@ fn c16_sockets_of_one_session_at_the_limit_and_one_beyond() {
     let sockets: Vec<_> = (0..64).map(|_| server.ws("/stomp", &rob)).collect();
     let answer = server.ask(&head);
     assert_eq!((answer.status, answer.header("retry-after").is_some()), (429, true));
-    assert_eq!(server.ask(&handshake("/stomp", &format!("Cookie: {luke}\r\n"))).status, 101, "another session has its own");
+    assert_eq!(
+        server.ask(&handshake("/stomp", &format!("Cookie: {luke}\r\n"))).status,
+        101,
+        "another session has its own"
+    );
     server.hang_up(sockets[7]);
     assert_eq!(server.ask(&head).status, 101);
     assert_eq!(server.ask(&head).status, 429);

@@ -282,10 +282,10 @@ impl Hub {
 
     /// Handles what the store in memory answered, and what is left to hand out.
     fn finish(&mut self) {
-        loop {
-            self.expire_sessions();
-            let Some((asked, answer)) = self.answers.pop_front() else { break };
+        self.expire_sessions();
+        while let Some((asked, answer)) = self.answers.pop_front() {
             self.answered(asked, &answer);
+            self.told_by_memory();
         }
         self.spread_doubts();
         self.drain_some();
