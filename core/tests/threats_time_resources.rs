@@ -245,7 +245,7 @@ fn t06_10_000_deadlines_in_one_millisecond() {
     assert!(at_once <= 2_500, "{at_once}");
     server.wait(100);
     let (soon, _) = count(&mut server);
-    assert!(soon <= 2_500 && soon >= 2_000, "{soon}");
+    assert!((2_000..=2_500).contains(&soon), "{soon}");
     server.wait(300);
     assert_eq!(count(&mut server).1, 10_000, "all of them within half a second");
 }
@@ -414,7 +414,7 @@ fn e05_connects_and_closes() {
     let mut server = Server::with(crowd);
     let cookie = server.log_in("rob");
     let head = handshake("/stomp", &format!("Cookie: {cookie}\r\n"));
-    let mut round = |server: &mut Server| {
+    let round = |server: &mut Server| {
         // As they come: some say nothing, some half a head, some ask, some talk and some break the rules.
         let mut sockets = Vec::new();
         for i in 0..1_000 {
