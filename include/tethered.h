@@ -51,8 +51,8 @@
  *
  * ERRORS. Functions that can fail return a tethered_status and write their results only on success. NULL hubs and pointers
  * to something else are turned away; a hub that was freed is forbidden, as is any pointer that does not have the bytes that its
- * length says. Nothing a peer sends makes a call fail. errno is left alone, nothing is logged, no signal is
- * raised. A lack of memory ends the process.
+ * length says. Nothing a peer sends makes a call fail. errno is left alone, nothing is printed (but for the message of a
+ * bug that became TETHERED_E_PANIC, to standard error), no signal is raised. A lack of memory ends the process.
  *
  * VERSIONS. Structs that you hand over travel with their sizeof, so that a program built with an older header goes on working
  * with a newer library of the same TETHERED_ABI. Expect action kinds and statuses that this header does not list.

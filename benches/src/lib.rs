@@ -1,6 +1,8 @@
 //! What the benches share: the bytes they feed, the ends that read and write them, and two meters, of allocations and of
 //! processor time.
 
+pub mod crowd;
+pub mod echo;
 pub mod feed;
 pub mod meter;
 pub mod ours;

@@ -196,6 +196,9 @@ pub enum ConfigError {
     /// Two endpoints at one path.
     #[error("two endpoints have the same path")]
     EndpointTwice,
+    /// Too many endpoints.
+    #[error("at most 255 endpoints are possible")]
+    TooManyEndpoints,
     /// The cookie's name.
     #[error("the session cookie's name must be a token of RFC 6265")]
     CookieName,
@@ -322,6 +325,9 @@ impl Config {
     /// # Errors
     /// The first thing found.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.endpoints.len() > usize::from(u8::MAX) {
+            return Err(ConfigError::TooManyEndpoints);
+        }
         for (i, endpoint) in self.endpoints.iter().enumerate() {
             if !endpoint.path.starts_with('/') || endpoint.path.contains(['?', '#', ' ']) {
                 return Err(ConfigError::EndpointPath);

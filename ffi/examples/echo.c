@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 enum { MOST_FDS = 65536, BATCH = 64, SLICES = 16, MESSAGE = 16 << 20 };
-
 static tethered_hub *hub;
 static int epoll;
 static uint64_t sockets[MOST_FDS]; /* by descriptor: the hub's id */
@@ -29,7 +28,6 @@ static uint32_t wanted[MOST_FDS];  /* and what epoll watches it for */
 static volatile sig_atomic_t stopped;
 
 static void stop(int signal) { stopped = signal; }
-
 static void die(const char *what) { perror(what), exit(1); }
 static void fail(int32_t status) { fprintf(stderr, "tethered: %s\n", tethered_strerror(status)), exit(1); }
 
@@ -61,7 +59,7 @@ static void accept_all(int listener) {
 }
 
 static void read_in(int fd) {
-  static uint8_t buffer[65536];
+  static uint8_t buffer[65536]; /* one for all */
   ssize_t got = read(fd, buffer, sizeof buffer);
   if (got > 0) tethered_received(hub, now(), sockets[fd], buffer, (size_t)got);
   else if (got == 0 || (errno != EAGAIN && errno != EINTR)) tethered_closed(hub, now(), sockets[fd]);
@@ -83,7 +81,7 @@ static void write_out(int fd) {
 /* Does what there is to do, and returns for how long there will be nothing, in milliseconds; -1: for ever. */
 static int act(void) {
   tethered_action actions[BATCH];
-  uint64_t deadline = UINT64_MAX, time;
+  uint64_t deadline = UINT64_MAX;
   int32_t count;
   while ((count = tethered_poll(hub, actions, sizeof actions[0], BATCH, &deadline)) > 0)
     for (int32_t i = 0; i < count; i++) {
@@ -99,7 +97,7 @@ static int act(void) {
       }
     }
   if (count < 0) fail(count);
-  time = now().mono_ms;
+  uint64_t time = now().mono_ms;
   if (deadline == UINT64_MAX) return -1;
   return deadline <= time ? 0 : deadline - time > 60000 ? 60000 : (int)(deadline - time);
 }
@@ -111,7 +109,7 @@ static int listen_on(int port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 1024)) die("listen");
-  if (getsockname(listener, (struct sockaddr *)&address, &size)) die("getsockname");
+  getsockname(listener, (struct sockaddr *)&address, &size);
   printf("ws://127.0.0.1:%d/\n", ntohs(address.sin_port));
   fflush(stdout);
   return listener;
@@ -122,24 +120,22 @@ int main(int argc, char **argv) {
   tethered_endpoint echo = {.kind = TETHERED_ENDPOINT_RAW, .max_message = MESSAGE, .max_unsent = 4 * MESSAGE,
                             .path = {(const uint8_t *)"/", 1}};
   tethered_config config = {.endpoints = &echo, .n_endpoints = 1, .endpoint_size = sizeof echo};
-  struct sigaction stopping = {.sa_handler = stop};
-  sigset_t ending, running;
   struct epoll_event events[BATCH];
+  struct sigaction stopping = {.sa_handler = stop};
+  sigset_t signals, waiting;
   if (getrandom(seed, sizeof seed, 0) != sizeof seed) die("getrandom");
   int32_t status = tethered_hub_new(&config, sizeof config, seed, now(), &hub);
   if (status) fail(status);
   signal(SIGPIPE, SIG_IGN);
-  sigemptyset(&ending); /* blocked but while epoll waits, so that none is missed */
-  sigaddset(&ending, SIGTERM);
-  sigaddset(&ending, SIGINT);
-  sigprocmask(SIG_BLOCK, &ending, &running);
+  sigfillset(&signals); /* all are blocked but while epoll waits, so that none is missed */
+  sigprocmask(SIG_BLOCK, &signals, &waiting);
   sigaction(SIGTERM, &stopping, NULL);
   sigaction(SIGINT, &stopping, NULL);
-  if ((epoll = epoll_create1(EPOLL_CLOEXEC)) < 0) die("epoll_create1");
   int listener = listen_on(argc > 1 ? atoi(argv[1]) : 9001);
+  epoll = epoll_create1(EPOLL_CLOEXEC);
   watch(listener, EPOLL_CTL_ADD, EPOLLIN);
   while (!stopped) {
-    int count = epoll_pwait(epoll, events, BATCH, act(), &running);
+    int count = epoll_pwait(epoll, events, BATCH, act(), &waiting);
     if (count < 0 && errno != EINTR) die("epoll_pwait");
     tethered_tick(hub, now());
     for (int i = 0; i < count; i++) {
@@ -150,5 +146,4 @@ int main(int argc, char **argv) {
     }
   }
   tethered_hub_free(hub);
-  return 0;
 }

@@ -78,7 +78,7 @@ unsafe fn state<'a>(hub: *const tethered_hub) -> Option<&'a AtomicU64> {
         return None;
     }
     // SAFETY: it is aligned, and readable as the caller promises; any integer is an AtomicU64.
-    Some(unsafe { &*(&raw const (*hub).state) })
+    Some(unsafe { &(*hub).state })
 }
 
 fn take(state: &AtomicU64, from: &[u64], to: u64) -> Outcome<()> {

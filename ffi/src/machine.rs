@@ -69,11 +69,9 @@ impl Machine {
     pub(crate) fn send(&mut self, now: Now, client: u64, payload: Payload<'_>) -> tethered_status_code {
         self.now = now;
         let client = ClientId::from_raw(client);
-        if !self.hub.has_client(client) {
-            return TETHERED_STALE;
-        }
+        let there = self.hub.has_client(client);
         self.hub.send(now, client, payload);
-        TETHERED_OK
+        if there { TETHERED_OK } else { TETHERED_STALE }
     }
 
     /// Takes back what was lent and lends the next actions, `most` of them.
@@ -101,11 +99,9 @@ impl Machine {
     fn on<'a>(&mut self, now: Now, socket: u64, event: impl FnOnce(SocketId) -> Event<'a>) -> tethered_status_code {
         self.now = now;
         let socket = SocketId::from_raw(socket);
-        if !self.hub.has_socket(socket) {
-            return TETHERED_STALE;
-        }
+        let there = self.hub.has_socket(socket);
         self.hub.handle(now, event(socket));
-        TETHERED_OK
+        if there { TETHERED_OK } else { TETHERED_STALE }
     }
 
     /// A request that no host has asked to see: one that is handed to a host that skips it would never be answered.
@@ -145,8 +141,9 @@ fn shown(action: &Action) -> Option<tethered_action> {
         }
         Action::Shutdown { socket, token } => about(TETHERED_SHUTDOWN, socket, token),
         Action::Close { socket, token } => about(TETHERED_CLOSE, socket, token),
-        Action::Deliver { client, delivery } => tethered_action {
+        Action::Deliver { client, token, delivery } => tethered_action {
             kind: TETHERED_DELIVER as u32,
+            token: *token,
             flags: message_kind(delivery)? as u32,
             id: client.to_raw(),
             data: tethered_slice::lend(&delivery.body),

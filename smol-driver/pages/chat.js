@@ -213,6 +213,7 @@ page.logout.addEventListener('submit', () => {
 function showState(now, { code, reason, ms, early }) {
   state = now;
   page.tether.dataset.state = state;
+  document.body.dataset.tether = state;
   page.state.textContent = {
     connecting: 'Connecting…',
     live: 'Live',
@@ -237,6 +238,7 @@ function showCut(code, reason, early) {
   page['cut-reason'].textContent = reason;
   page['cut-reason'].hidden = reason === '';
   page.kept.hidden = !save();
+  for (const person of people.values()) person.presence.textContent = '';
   page.cut.hidden = false;
   page.again.focus();
 }

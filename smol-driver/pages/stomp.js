@@ -1,6 +1,9 @@
 // STOMP 1.2 over one WebSocket: what the chat page needs of it, and nothing more.
 
-/** A frame: its command, its headers (the first of a name counts), its body as text. */
+/**
+ * Frames out of WebSocket messages, however they are cut: `{ command, headers, body }`. Throws at what is no STOMP. Of a
+ * header that is there twice the first counts. In CONNECTED a backslash is a backslash (STOMP 1.2, "Value Encoding").
+ */
 export class Decoder {
   #bytes = new Uint8Array(0);
 
@@ -29,10 +32,12 @@ export class Decoder {
         lines.push(line);
         continue;
       }
-      const headers = readHeaders(lines.slice(1));
+      // The head is whole; it is read again if the body is not, which a server that sends whole frames never causes.
+      const headers = readHeaders(lines.slice(1), lines[0] !== 'CONNECTED');
       const length = headers.get('content-length');
       const stop = length === undefined ? this.#bytes.indexOf(NUL, from) : from + Number(length);
       if (stop < 0 || stop >= this.#bytes.length) return this.#keep(start);
+      if (this.#bytes[stop] !== NUL) throw new Error('a frame does not end where it says');
       const body = decoder.decode(this.#bytes.subarray(from, stop));
       this.#bytes = this.#bytes.slice(stop + 1);
       return { command: lines[0], headers, body };
@@ -70,16 +75,14 @@ export class Connection {
       on.closed(event.code, event.reason);
     };
     this.#socket.onmessage = (event) => {
-      for (const { command, headers, body } of this.#decoder.feed(event.data)) {
-        if (command === 'MESSAGE') {
-          on.message(headers.get('subscription'), headers, body);
-        } else if (command === 'CONNECTED') {
-          this.#connected = true;
-          on.connected(headers);
-        } else if (command === 'ERROR') {
-          on.error(headers.get('message') ?? body);
-        }
+      let frames = [];
+      try {
+        frames = this.#decoder.feed(event.data);
+      } catch (error) {
+        on.error(error.message);
+        this.close();
       }
+      for (const frame of frames) this.#take(on, frame);
     };
     this.subscribe = (id, destination) => this.#write(on, 'SUBSCRIBE', { id, destination });
     this.send = (destination, value) => this.#connected
@@ -91,6 +94,17 @@ export class Connection {
     this.#socket.close();
   }
 
+  #take(on, { command, headers, body }) {
+    if (command === 'MESSAGE') {
+      on.message(headers.get('subscription'), headers, body);
+    } else if (command === 'CONNECTED') {
+      this.#connected = true;
+      on.connected(headers);
+    } else if (command === 'ERROR') {
+      on.error(headers.get('message') ?? body);
+    }
+  }
+
   #write(on, command, headers, body) {
     if (this.#socket.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(encode(command, headers, body));
@@ -99,12 +113,13 @@ export class Connection {
   }
 }
 
-function readHeaders(lines) {
+function readHeaders(lines, escaped) {
+  const plain = escaped ? unescape : (text) => text;
   const headers = new Map();
   for (const line of lines) {
     const colon = line.indexOf(':');
-    const name = unescape(line.slice(0, colon));
-    if (!headers.has(name)) headers.set(name, unescape(line.slice(colon + 1)));
+    const name = plain(line.slice(0, colon));
+    if (!headers.has(name)) headers.set(name, plain(line.slice(colon + 1)));
   }
   return headers;
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tethered_core::hub::{Delivery, Hub, Request, Response};
 use tethered_core::ids::{ClientId, SocketId};
 use tethered_core::session::Cause;
@@ -51,6 +52,7 @@ impl Application for Served {
 }
 
 fn main() -> ExitCode {
+    raise_file_limit();
     let source = Source {
         arguments: std::env::args_os().skip(1),
         variables: std::env::vars_os(),
@@ -74,6 +76,13 @@ fn main() -> ExitCode {
 }
 
 type Failure = Box<dyn std::error::Error>;
+
+/// As many open files as this process may have without asking anybody.
+fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that fails, what there is has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
 
 fn hash_password() -> Result<(), Failure> {
     let mut line = Vec::new();
@@ -105,14 +114,15 @@ fn serve(settings: &Settings) -> Result<(), Failure> {
         log.write(clock.now(), Level::Warn, "warning", &[("what", &warning)]);
     }
     log.write(clock.now(), Level::Info, "limits", &[("limits", &settings.limits_line())]);
-    for address in listeners.addresses() {
+    let addresses = listeners.addresses();
+    let server = Server::new(hub, Served(Demo::new(settings, key)), clock, listeners, log.clone())?;
+    let executor = smol::LocalExecutor::new();
+    executor.spawn(end_on_signals(server.handle())?).detach();
+    // From here on a signal ends it in order.
+    for address in addresses {
         let url = format!("http://{address}/");
         log.write(clock.now(), Level::Info, "listening", &[("address", &url)]);
     }
-    let server = Server::new(hub, Served(Demo::new(settings, key)), clock, listeners, log.clone())?;
-    let handle = server.handle();
-    let executor = smol::LocalExecutor::new();
-    executor.spawn(async move { end_on_signals(&handle).await }).detach();
     let (end, _) = smol::block_on(executor.run(server.run()))?;
     let how = match end {
         End::Drained => "drained".to_owned(),

@@ -256,7 +256,7 @@ impl<A: Application> Server<A> {
                 self.log.write(now, Level::Debug, "socket closed", &[("socket", &token)]);
             }
             Action::Session { call, op } => app.session(&mut cx, call, op),
-            Action::Deliver { client, delivery } => app.deliver(&mut cx, client, delivery),
+            Action::Deliver { client, delivery, .. } => app.deliver(&mut cx, client, delivery),
             Action::Request { socket, request, .. } => {
                 if let Some(response) = app.request(&mut cx, socket, *request) {
                     cx.respond(socket, response);
@@ -292,7 +292,7 @@ impl<A: Application> Server<A> {
                 let now = self.clock.now();
                 match call {
                     Call::Run(run) => {
-                        run(&mut self.app, &mut Context { hub: &mut self.hub, now, handle: &self.handle })
+                        run(&mut self.app, &mut Context { hub: &mut self.hub, now, handle: &self.handle });
                     }
                     Call::Drain => self.drain(now),
                 }

@@ -8,16 +8,19 @@ use smol::stream::StreamExt;
 use crate::application::Application;
 use crate::handle::Handle;
 
-/// Drains the server at the first SIGTERM or SIGINT, and stops it at the second. Does not return before that.
+/// Catches SIGTERM and SIGINT from now on. What it returns is to be run beside the server: it drains the server at the
+/// first signal and stops it at the second.
 ///
 /// # Errors
 /// Where the signals cannot be caught.
-pub async fn end_on_signals<A: Application>(handle: &Handle<A>) -> io::Result<()> {
+pub fn end_on_signals<A: Application>(handle: Handle<A>) -> io::Result<impl Future<Output = io::Result<()>>> {
     let mut signals = Signals::new([Signal::Term, Signal::Int])?;
-    signals.next().await.transpose()?;
-    // Where it has stopped already, that was what is wanted.
-    let _ = handle.drain();
-    signals.next().await.transpose()?;
-    handle.stop();
-    Ok(())
+    Ok(async move {
+        signals.next().await.transpose()?;
+        // Where it has stopped already, that was what is wanted.
+        let _ = handle.drain();
+        signals.next().await.transpose()?;
+        handle.stop();
+        Ok(())
+    })
 }

@@ -1,5 +1,7 @@
 //! The server, on real sockets.
 
+#![allow(clippy::disallowed_methods, reason = "tests measure real time")]
+
 mod common;
 
 use std::net::Shutdown;

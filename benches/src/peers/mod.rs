@@ -3,6 +3,7 @@
 //! The asynchronous ones are polled by hand with a waker that does nothing: no runtime is measured.
 
 mod asynchronous;
+pub(crate) mod echo;
 mod fastwebsockets;
 mod soketto;
 mod tokio_websockets;

@@ -60,6 +60,8 @@ pub enum Action {
     Deliver {
         /// Who sent it.
         client: ClientId,
+        /// The embedder's token of its socket.
+        token: u64,
         /// What was sent.
         delivery: Delivery,
     },

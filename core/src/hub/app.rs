@@ -208,4 +208,4 @@ impl<'a> Message<'a> {
 }
 
 /// How many sockets one turn drains.
-const DRAINED_A_TURN: u32 = 4_096;
+const DRAINED_A_TURN: u32 = 1_024;

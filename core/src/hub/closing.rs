@@ -124,10 +124,9 @@ impl Hub {
         let token = at.token;
         if let Some(cold) = &mut at.cold {
             freed = if queue == Queue::Dropped { cold.output.drop_unstarted() } else { 0 };
-            freed += cold.inbox.len() + cold.partial.len() + cold.frame.len();
+            freed += cold.inbox.len() + cold.unfinished.len();
             cold.inbox.clear();
-            cold.partial.clear();
-            cold.frame.clear();
+            cold.unfinished = super::socket::Unfinished::default();
             cold.pong = None;
         }
         self.buffered = self.buffered.saturating_sub(freed);
@@ -263,7 +262,7 @@ impl Hub {
         let id = self.socket_id(slot);
         let Some(socket) = self.sockets.remove(id.slot(), id.generation()) else { return };
         if let Some(mut cold) = socket.cold {
-            let freed = cold.output.clear() + cold.inbox.len() + cold.partial.len() + cold.frame.len();
+            let freed = cold.output.clear() + cold.inbox.len() + cold.unfinished.len();
             self.buffered = self.buffered.saturating_sub(freed);
             if self.pool.len() < POOL {
                 cold.reset();
@@ -279,4 +278,4 @@ impl Hub {
 /// Closes that may go out at once after a quiet time: those of so many milliseconds.
 const BURST_MS: u64 = 100;
 /// How many Close frames one turn sends.
-const CLOSES_A_TURN: usize = 4_096;
+const CLOSES_A_TURN: usize = 1_024;

@@ -1,6 +1,6 @@
 //! What happened outside: the inputs of the machine.
 
-use crate::ids::{CallId, SocketId};
+use crate::ids::{CallId, ClientId, SocketId};
 use crate::session::Answer;
 
 /// Something that happened outside; given to [`Hub::handle`](super::Hub::handle).
@@ -28,6 +28,11 @@ pub enum Event<'a> {
     Closed {
         /// The socket.
         socket: SocketId,
+    },
+    /// A client spoke in a protocol of the embedder's own: its session is renewed.
+    Activity {
+        /// The client.
+        client: ClientId,
     },
     /// The answer to an [`Action::Session`](super::Action::Session).
     Answer {

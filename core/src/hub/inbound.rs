@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::closing::Code;
-use super::socket::{NONE, Phase, Role};
+use super::socket::{NONE, Phase, Role, Unfinished, UnfinishedStomp};
 use super::{Action, Delivery, DeliveryKind, Hub};
 use crate::config::Protocol;
 use crate::session::Cause;
@@ -111,18 +111,15 @@ impl Hub {
         let limits = self.message_limits(slot);
         let id = self.socket_id(slot);
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        let mut assembler = core::mem::replace(&mut socket.assembler, ws::Assembler::new(ws::Role::Server));
-        let (mut partial, mut frame) = match &mut socket.cold {
-            Some(cold) => (core::mem::take(&mut cold.partial), core::mem::take(&mut cold.frame)),
-            None => Default::default(),
-        };
-        let before = partial.len() + frame.len();
+        let mut unfinished = socket.cold.as_mut().map(|cold| core::mem::take(&mut cold.unfinished)).unwrap_or_default();
+        let before = unfinished.len();
+        let Unfinished { assembler, partial, stomp } = &mut unfinished;
         let mut input = bytes;
         let mut violation = None;
         loop {
-            match assembler.next(&limits, &mut input, &mut partial) {
+            match assembler.next(&limits, &mut input, partial) {
                 Ok(Some(incoming)) => {
-                    self.incoming(slot, incoming, &mut frame);
+                    self.incoming(slot, incoming, stomp);
                     let open =
                         self.live(id).and_then(|slot| self.sockets.slot(slot)).is_some_and(|socket| !socket.gated);
                     if !open {
@@ -140,15 +137,11 @@ impl Hub {
             self.unkeep(before);
             return self.violated(slot, found);
         }
-        let after = partial.len() + frame.len();
-        self.buffered = (self.buffered + after).saturating_sub(before);
-        if let Some(socket) = self.sockets.slot_mut(slot) {
-            socket.assembler = assembler;
-        }
-        if after > 0 || self.sockets.slot(slot).is_some_and(|socket| socket.cold.is_some()) {
+        self.buffered = (self.buffered + unfinished.len()).saturating_sub(before);
+        let cold = self.sockets.slot(slot).is_some_and(|socket| socket.cold.is_some());
+        if cold || !unfinished.is_empty() {
             if let Some(cold) = self.cold(slot) {
-                cold.partial = partial;
-                cold.frame = frame;
+                cold.unfinished = unfinished;
             }
             self.cool(slot);
         }
@@ -158,11 +151,11 @@ impl Hub {
         self.buffered = self.buffered.saturating_sub(bytes);
     }
 
-    fn incoming(&mut self, slot: u32, incoming: Incoming<'_>, frame: &mut alloc::vec::Vec<u8>) {
+    fn incoming(&mut self, slot: u32, incoming: Incoming<'_>, stomp: &mut UnfinishedStomp) {
         self.stats.messages_in += 1;
         match incoming {
-            Incoming::Text(text) => self.message(slot, text, DeliveryKind::Text, frame),
-            Incoming::Binary(bytes) => self.message(slot, bytes, DeliveryKind::Binary, frame),
+            Incoming::Text(text) => self.message(slot, text, DeliveryKind::Text, stomp),
+            Incoming::Binary(bytes) => self.message(slot, bytes, DeliveryKind::Binary, stomp),
             Incoming::Ping(payload) => {
                 if self.control(slot) {
                     self.pong(slot, payload);
@@ -181,7 +174,7 @@ impl Hub {
         }
     }
 
-    fn message(&mut self, slot: u32, bytes: &[u8], kind: DeliveryKind, frame: &mut alloc::vec::Vec<u8>) {
+    fn message(&mut self, slot: u32, bytes: &[u8], kind: DeliveryKind, stomp: &mut UnfinishedStomp) {
         if !self.counts_message(slot) {
             return;
         }
@@ -192,7 +185,7 @@ impl Hub {
             return;
         }
         match self.config.endpoints.get(endpoint).map(|endpoint| endpoint.protocol) {
-            Some(Protocol::Stomp) => self.stomp_bytes(client, bytes, frame),
+            Some(Protocol::Stomp) => self.stomp_bytes(client, bytes, stomp),
             Some(Protocol::Raw) => {
                 if self.config.session.renew.message {
                     self.renew_client(client);
@@ -202,7 +195,8 @@ impl Hub {
                 let principal = self.principal(client);
                 let id = self.client_id(client);
                 let delivery = Delivery { kind, principal, destination, content_type: None, body };
-                self.actions.push_back(Action::Deliver { client: id, delivery });
+                let token = self.token_of(client);
+                self.actions.push_back(Action::Deliver { client: id, token, delivery });
             }
             None => {}
         }
@@ -241,8 +235,8 @@ impl Hub {
             self.renew_client(client);
         }
         let Some(socket) = self.sockets.slot_mut(slot) else { return false };
-        if now.since(socket.controls_since) >= CONTROL_WINDOW_MS {
-            socket.controls_since = now;
+        if wrapped(now).wrapping_sub(socket.controls_since) >= CONTROL_WINDOW_MS || socket.controls == 0 {
+            socket.controls_since = wrapped(now);
             socket.controls = 0;
         }
         socket.controls = socket.controls.saturating_add(1);
@@ -261,8 +255,8 @@ impl Hub {
             return true;
         }
         let Some(socket) = self.sockets.slot_mut(slot) else { return false };
-        if now.since(socket.messages_since) >= 1_000 {
-            socket.messages_since = now;
+        if wrapped(now).wrapping_sub(socket.messages_since) >= 1_000 || socket.messages == 0 {
+            socket.messages_since = wrapped(now);
             socket.messages = 0;
         }
         socket.messages = socket.messages.saturating_add(1);
@@ -313,7 +307,12 @@ impl Hub {
     }
 }
 
-const CONTROL_WINDOW_MS: u64 = 10_000;
+/// Milliseconds that wrap around after 49 days: enough to tell short spans by.
+fn wrapped(now: Instant) -> u32 {
+    now.as_millis() as u32
+}
+
+const CONTROL_WINDOW_MS: u32 = 10_000;
 /// Room for frame heads around one kept message, in bytes.
 const KEPT_HEADS: u64 = 1_024;
 /// Messages to the application are lent from buffers of this size, in bytes.

@@ -10,6 +10,7 @@
 //! over makes [`Hub::next_deadline`] now. The same seed, calls and times give the same actions, byte for byte.
 
 mod action;
+mod actions;
 mod addresses;
 mod app;
 mod closing;
@@ -34,6 +35,7 @@ use core::net::IpAddr;
 
 use bytes::BytesMut;
 
+use self::actions::{Actions, Queued};
 use self::addresses::Addresses;
 use self::publish::Jobs;
 use self::sessions::{Asked, Registry};
@@ -70,11 +72,9 @@ pub struct Hub {
     broker: Broker,
     wheel: Wheel,
     addresses: Addresses,
-    actions: VecDeque<Action>,
+    actions: Actions,
     jobs: Jobs,
     closing: closing::Pacer,
-    /// Receipts for what the embedder was given with the last action.
-    receipts: VecDeque<(ClientId, Box<str>)>,
     /// Colds that are not in use.
     #[allow(clippy::vec_box, reason = "a box moves in and out of a socket whole")]
     pool: Vec<Box<Cold>>,
@@ -144,9 +144,8 @@ impl Hub {
             paths: config.endpoints.iter().map(|endpoint| Arc::from(endpoint.path.as_str())).collect(),
             wheel: Wheel::new(now.mono),
             addresses: Addresses::new(&seed),
-            actions: VecDeque::new(),
+            actions: Actions::default(),
             jobs: Jobs::default(),
-            receipts: VecDeque::new(),
             pool: Vec::new(),
             arena: BytesMut::new(),
             scratch: BytesMut::new(),
@@ -202,6 +201,11 @@ impl Hub {
                     self.peer_closed(slot);
                 }
             }
+            Event::Activity { client } => {
+                if self.clients.get(client.slot(), client.generation()).is_some() {
+                    self.renew_client(client.slot());
+                }
+            }
             Event::Answer { call, answer } => {
                 if let Some(asked) = self.calls.remove(call.slot(), call.generation()) {
                     self.answered(asked, &answer);
@@ -217,10 +221,12 @@ impl Hub {
 
     /// The next thing to be done, or `None`: wait until [`next_deadline`](Self::next_deadline) or the next event.
     pub fn poll(&mut self) -> Option<Action> {
-        if !self.receipts.is_empty() {
-            self.give_receipts();
+        loop {
+            match self.actions.pop_front()? {
+                Queued::Action(action) => return Some(action),
+                Queued::Receipt { client, id } => self.give_receipt(client, &id),
+            }
         }
-        self.actions.pop_front()
     }
 
     /// What waits to be written on a socket, oldest first: for `writev`. Say with [`Event::Sent`] what was taken.
@@ -277,15 +283,18 @@ impl Hub {
     /// Takes the time, and does what it is time for before anything else.
     fn begin(&mut self, now: Now) {
         self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+        if let Some(memory) = &mut self.memory {
+            memory.tick(self.now.mono);
+        }
         self.fire_timers();
     }
 
     /// Handles what the store in memory answered, and what is left to hand out.
     fn finish(&mut self) {
-        self.expire_sessions();
-        while let Some((asked, answer)) = self.answers.pop_front() {
+        loop {
+            self.take_notices();
+            let Some((asked, answer)) = self.answers.pop_front() else { break };
             self.answered(asked, &answer);
-            self.told_by_memory();
         }
         self.spread_doubts();
         self.drain_some();
@@ -355,6 +364,12 @@ impl Hub {
             && !socket.gated
             && socket.client != NONE
             && self.clients.slot(socket.client).is_some_and(|client| self.registry.holds(client.session))
+    }
+
+    /// The embedder's token of a client's socket.
+    fn token_of(&self, client: u32) -> u64 {
+        let socket = self.clients.slot(client).and_then(|client| self.live(client.socket));
+        socket.and_then(|slot| self.sockets.slot(slot)).map_or(0, |socket| socket.token)
     }
 
     fn principal(&self, client: u32) -> Option<Arc<str>> {

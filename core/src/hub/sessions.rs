@@ -402,16 +402,8 @@ impl Hub {
         }
     }
 
-    /// Ends what ran out in the store in memory, so many a turn.
-    pub(super) fn expire_sessions(&mut self) {
-        let now = self.now.mono;
-        let Some(memory) = &mut self.memory else { return };
-        memory.tick(now);
-        self.told_by_memory();
-    }
-
-    /// Hears what the store in memory has to tell.
-    pub(super) fn told_by_memory(&mut self) {
+    /// Believes the store in memory what it says of ended sessions.
+    pub(super) fn take_notices(&mut self) {
         while let Some((id, expired)) = self.memory.as_mut().and_then(|memory| memory.notice()) {
             self.noticed(&id, if expired { Notice::Expired } else { Notice::Deleted });
         }

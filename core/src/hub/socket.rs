@@ -33,7 +33,6 @@ pub(super) struct Socket {
     pub(super) client: u32,
     /// Slot in the book of addresses.
     pub(super) address: u32,
-    pub(super) assembler: ws::Assembler,
     /// When something last came in.
     pub(super) heard: Instant,
     /// When a ping was sent that nothing has come in since; [`Instant::NEVER`]: none was.
@@ -42,10 +41,10 @@ pub(super) struct Socket {
     pub(super) since: Instant,
     /// For when a timer is armed; [`Instant::NEVER`]: none is.
     pub(super) armed: Instant,
-    /// Since when control frames are counted.
-    pub(super) controls_since: Instant,
-    /// Since when messages are counted.
-    pub(super) messages_since: Instant,
+    /// Since when control frames are counted, in ms that wrap around.
+    pub(super) controls_since: u32,
+    /// Since when messages are counted, likewise.
+    pub(super) messages_since: u32,
     pub(super) controls: u16,
     pub(super) messages: u16,
     pub(super) role: Role,
@@ -81,10 +80,8 @@ pub(super) struct Cold {
     pub(super) inbox: Vec<u8>,
     /// How far the head was searched for its end.
     pub(super) search: http::HeadSearch,
-    /// An unfinished message.
-    pub(super) partial: Vec<u8>,
-    /// An unfinished STOMP frame.
-    pub(super) frame: Vec<u8>,
+    /// An unfinished message or frame.
+    pub(super) unfinished: Unfinished,
     /// What waits to be written.
     pub(super) output: Output,
     /// The newest ping's payload, while output is blocked.
@@ -96,8 +93,7 @@ pub(super) struct Cold {
 impl Cold {
     pub(super) fn is_idle(&self) -> bool {
         self.inbox.is_empty()
-            && self.partial.is_empty()
-            && self.frame.is_empty()
+            && self.unfinished.is_empty()
             && self.output.is_empty()
             && self.pong.is_none()
             && self.request.is_none()
@@ -105,15 +101,48 @@ impl Cold {
 
     /// Forgets everything but its small buffers.
     pub(super) fn reset(&mut self) {
-        for buffer in [&mut self.inbox, &mut self.partial, &mut self.frame] {
-            if buffer.capacity() > KEEP_BYTES {
-                *buffer = Vec::new();
-            }
-            buffer.clear();
+        if self.inbox.capacity() > KEEP_BYTES {
+            self.inbox = Vec::new();
         }
+        self.inbox.clear();
+        self.unfinished = Unfinished::default();
         self.search = http::HeadSearch::default();
         self.pong = None;
         self.request = None;
+    }
+}
+
+/// Input of which more is to come.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    pub(super) assembler: ws::Assembler,
+    /// An unfinished message.
+    pub(super) partial: Vec<u8>,
+    pub(super) stomp: UnfinishedStomp,
+}
+
+/// A STOMP frame of which more is to come.
+#[derive(Debug)]
+pub(super) struct UnfinishedStomp {
+    pub(super) decoder: stomp::Decoder,
+    pub(super) frame: Vec<u8>,
+}
+
+impl Default for Unfinished {
+    fn default() -> Self {
+        let stomp = UnfinishedStomp { decoder: stomp::Decoder::server(), frame: Vec::new() };
+        Self { assembler: ws::Assembler::new(ws::Role::Server), partial: Vec::new(), stomp }
+    }
+}
+
+impl Unfinished {
+    /// Bytes that are kept.
+    pub(super) fn len(&self) -> usize {
+        self.partial.len() + self.stomp.frame.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0 && self.assembler.is_fresh() && self.stomp.decoder.is_between_frames()
     }
 }
 
@@ -148,13 +177,12 @@ impl Socket {
             token,
             client: NONE,
             address,
-            assembler: ws::Assembler::new(ws::Role::Server),
             heard: now,
             pinged: Instant::NEVER,
             since: now,
             armed: Instant::NEVER,
-            controls_since: now,
-            messages_since: now,
+            controls_since: 0,
+            messages_since: 0,
             controls: 0,
             messages: 0,
             role: Role::Head,
@@ -202,7 +230,6 @@ pub(super) struct Client {
     pub(super) previous: u32,
     /// Head of its list of subscriptions.
     pub(super) subscriptions: u32,
-    pub(super) decoder: stomp::Decoder,
     /// STOMP heart-beats: what was agreed on, in ms; 0: none.
     pub(super) beat_out_ms: u32,
     pub(super) beat_in_ms: u32,

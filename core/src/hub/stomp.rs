@@ -4,13 +4,13 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::closing::Code;
-use super::socket::{Client, Phase};
+use super::socket::{Client, Phase, UnfinishedStomp};
 use super::{Action, Delivery, DeliveryKind, Hub};
 use crate::broker::destination::{Pattern, is_pattern};
 use crate::broker::{Refused, Target};
+use crate::ids::ClientId;
 use crate::session::Cause;
 use crate::stomp::{Command, Encoder, Frame, HeartBeat, Item, Malformed, Message, Version};
 use crate::ws::{self, Opcode};
@@ -44,10 +44,11 @@ enum Route<'a> {
 
 impl Hub {
     /// A message's worth of STOMP: any number of frames and parts of frames.
-    pub(super) fn stomp_bytes(&mut self, client: u32, bytes: &[u8], partial: &mut Vec<u8>) {
+    pub(super) fn stomp_bytes(&mut self, client: u32, bytes: &[u8], unfinished: &mut UnfinishedStomp) {
         let id = self.client_id(client);
-        let Some(it) = self.clients.slot_mut(client) else { return };
-        let mut decoder = core::mem::take(&mut it.decoder);
+        let Some(it) = self.clients.slot(client) else { return };
+        let UnfinishedStomp { decoder, frame: partial } = unfinished;
+        decoder.set_version(it.version);
         let limits = self.config.limits.stomp;
         let mut input = bytes;
         loop {
@@ -75,9 +76,6 @@ impl Hub {
                     return self.fault(client, malformed.into(), receipt.as_deref());
                 }
             }
-        }
-        if let Some(it) = self.clients.get_mut(id.slot(), id.generation()) {
-            it.decoder = decoder;
         }
     }
 
@@ -152,7 +150,7 @@ impl Hub {
         }
         self.give(client, Opcode::Text, &out);
         self.recycle(out);
-        let token = self.live(socket).and_then(|slot| self.sockets.slot(slot)).map_or(0, |socket| socket.token);
+        let token = self.token_of(client);
         self.actions.push_back(Action::Joined { client: self.client_id(client), token, principal });
         if let Some(slot) = self.live(socket) {
             self.arm_socket(slot);
@@ -278,27 +276,18 @@ impl Hub {
 
     /// The client's receipt, once what it asked for is done: at once, or after the embedder has taken the delivery.
     fn receipt(&mut self, client: u32, receipt: &str, delivered: bool) {
-        let last =
-            matches!(self.actions.back(), Some(Action::Deliver { client: to, .. }) if *to == self.client_id(client));
-        if (delivered && last) || !self.receipts.is_empty() {
-            let id = self.client_id(client);
-            self.receipts.push_back((id, Box::from(receipt)));
+        let id = self.client_id(client);
+        if (delivered && self.actions.ends_with_delivery_of(id)) || self.actions.has_receipts() {
+            self.actions.push_receipt(id, receipt);
         } else {
-            let version = self.version(client);
-            self.encoded(client, |out| Encoder::new(version).receipt(out, receipt));
+            self.give_receipt(id, receipt);
         }
     }
 
-    /// The embedder comes for the next action, so it has dealt with those before.
-    pub(super) fn give_receipts(&mut self) {
-        if self.actions.iter().any(|action| matches!(action, Action::Deliver { .. })) {
-            return;
-        }
-        while let Some((client, receipt)) = self.receipts.pop_front() {
-            if let Some(it) = self.clients.get(client.slot(), client.generation()) {
-                let version = it.version;
-                self.encoded(client.slot(), |out| Encoder::new(version).receipt(out, &receipt));
-            }
+    pub(super) fn give_receipt(&mut self, client: ClientId, receipt: &str) {
+        if let Some(it) = self.clients.get(client.slot(), client.generation()) {
+            let version = it.version;
+            self.encoded(client.slot(), |out| Encoder::new(version).receipt(out, receipt));
         }
     }
 
@@ -311,8 +300,9 @@ impl Hub {
             content_type: frame.header("content-type").map(|value| Box::from(&*value)),
             body,
         };
+        let token = self.token_of(client);
         let client = self.client_id(client);
-        self.actions.push_back(Action::Deliver { client, delivery });
+        self.actions.push_back(Action::Deliver { client, token, delivery });
     }
 
     fn check_length(&self, destination: &str) -> Result<(), Fault> {

@@ -28,7 +28,6 @@ impl Hub {
             next: NONE,
             previous: NONE,
             subscriptions: NONE,
-            decoder: stomp::Decoder::server(),
             beat_out_ms: 0,
             beat_in_ms: 0,
             told: self.now.mono,

@@ -93,6 +93,12 @@ impl Decoder {
         }
     }
 
+    /// Whether it holds nothing that a new one of the same version would not: it can then be forgotten and made anew for
+    /// the next bytes, so that an idle client keeps none.
+    pub const fn is_between_frames(&self) -> bool {
+        self.seen == 0 && !self.cr && !self.receipt && self.malformed.is_none()
+    }
+
     /// The version that was agreed upon; holds for the next frame on. Until then 1.0 is spoken, as a CONNECT always is.
     pub const fn set_version(&mut self, version: Version) {
         self.version = version;

@@ -45,6 +45,12 @@ pub enum Incoming<'a> {
 }
 
 impl Assembler {
+    /// Whether it holds nothing that a new one would not: no frame and no message is unfinished. It can then be forgotten
+    /// and made anew for the next bytes, so that an idle connection keeps none.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh || !self.lent && self.message.is_none() && !self.closed && self.decoder.is_between_frames()
+    }
+
     /// At the beginning of a connection, behind the handshake.
     pub const fn new(role: Role) -> Self {
         Self {

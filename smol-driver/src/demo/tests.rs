@@ -34,7 +34,7 @@ impl World {
         Self { demo, now, n: 0 }
     }
 
-    fn ask(&mut self, request: hub::Request) -> Answer {
+    fn ask(&mut self, request: &hub::Request) -> Answer {
         let mut n = self.n;
         let mut random = |bytes: &mut [u8]| {
             for b in bytes {
@@ -42,7 +42,7 @@ impl World {
                 *b = n;
             }
         };
-        let response = match self.demo.request(self.now, &mut random, &request) {
+        let response = match self.demo.request(self.now, &mut random, request) {
             Reply::Ready(response) => *response,
             Reply::Verify(verify) => self.demo.verified(&mut random, verify.run()),
         };
@@ -60,13 +60,13 @@ impl World {
     }
 
     fn get(&mut self, target: &str) -> Answer {
-        self.ask(request("GET", target, &[], ""))
+        self.ask(&request("GET", target, &[], ""))
     }
 
     /// Logs in as a browser does: fetches the form, sends it back.
     fn log_in(&mut self, name: &str, password: &str) -> Answer {
         let (cookie, token) = self.form();
-        self.ask(request("POST", "/login", &[FORM, ("Cookie", &cookie)], &login(&token, name, password)))
+        self.ask(&request("POST", "/login", &[FORM, ("Cookie", &cookie)], &login(&token, name, password)))
     }
 
     /// The login form's cookie and token.
@@ -130,13 +130,13 @@ fn strangers_are_led_to_the_login_wherever_they_go() {
         assert!(answer.leads_to("/login"), "{target}");
         assert_eq!((answer.header("set-cookie"), answer.session.clone()), (None, Change::Keep));
     }
-    assert!(world.ask(request("POST", "/logout", &[FORM], "")).leads_to("/login"));
+    assert!(world.ask(&request("POST", "/logout", &[FORM], "")).leads_to("/login"));
     let mut half = as_rob(request("GET", "/", &[], ""));
     half.session.as_mut().unwrap().attributes.clear();
-    assert!(world.ask(half).leads_to("/login"), "a session without a token is none of ours");
+    assert!(world.ask(&half).leads_to("/login"), "a session without a token is none of ours");
     let mut nobody = as_rob(request("GET", "/", &[], ""));
     nobody.session.as_mut().unwrap().principal = None;
-    assert!(world.ask(nobody).leads_to("/login"), "a session of nobody is no login (C11)");
+    assert!(world.ask(&nobody).leads_to("/login"), "a session of nobody is no login (C11)");
 }
 
 #[test]
@@ -159,22 +159,22 @@ fn the_login_page_has_a_form_and_a_strict_cookie() {
 fn over_https_the_login_cookie_is_secure() {
     let mut asked = request("GET", "/login", &[], "");
     asked.http.locate(&Proxies::default(), None, true).unwrap();
-    assert!(World::new().ask(asked).header("set-cookie").unwrap().contains("; Secure"));
+    assert!(World::new().ask(&asked).header("set-cookie").unwrap().contains("; Secure"));
 }
 
 #[test]
 fn a_login_cookie_that_is_there_is_kept_so_that_two_tabs_can_log_in() {
     let mut world = World::new();
     let (cookie, first) = world.form();
-    let second = world.ask(request("GET", "/login", &[("Cookie", &cookie)], ""));
+    let second = world.ask(&request("GET", "/login", &[("Cookie", &cookie)], ""));
     assert_eq!(second.header("set-cookie"), None);
     assert_ne!(second.token(), first, "masked afresh");
     for token in [first, second.token()] {
         let answer =
-            world.ask(request("POST", "/login", &[FORM, ("Cookie", &cookie)], &login(&token, "rob", "password")));
+            world.ask(&request("POST", "/login", &[FORM, ("Cookie", &cookie)], &login(&token, "rob", "password")));
         assert!(answer.leads_to("/"));
     }
-    let broken = world.ask(request("GET", "/login", &[("Cookie", "LOGIN=x")], ""));
+    let broken = world.ask(&request("GET", "/login", &[("Cookie", "LOGIN=x")], ""));
     assert!(broken.header("set-cookie").is_some(), "one that cannot be ours is replaced");
 }
 
@@ -237,7 +237,7 @@ fn a_login_form_needs_cookie_and_token_that_belong_together() {
         (&[FORM, ("Cookie", &cookie)], &login(&cookie[6..], "rob", "password"), "the token unmasked"),
         (&[FORM, ("Cookie", "LOGIN=")], &login("", "rob", "password"), "nothing and nothing"),
     ] {
-        let answer = world.ask(request("POST", "/login", headers, body));
+        let answer = world.ask(&request("POST", "/login", headers, body));
         assert_eq!((answer.status, answer.session.clone()), (403, Change::Keep), "{what}");
         assert!(
             answer.body.contains("had grown old") && answer.body.contains("name=\"_csrf\""),
@@ -245,9 +245,9 @@ fn a_login_form_needs_cookie_and_token_that_belong_together() {
         );
     }
     assert_eq!(world.demo.counters().forged_forms, 6);
-    assert!(world.ask(request("POST", "/login", &[FORM, ("Cookie", &cookie)], &good)).leads_to("/"));
+    assert!(world.ask(&request("POST", "/login", &[FORM, ("Cookie", &cookie)], &good)).leads_to("/"));
     let by_header = [FORM, ("Cookie", cookie.as_str()), ("X-CSRF-TOKEN", token.as_str())];
-    assert!(world.ask(request("POST", "/login", &by_header, "username=rob&password=password")).leads_to("/"));
+    assert!(world.ask(&request("POST", "/login", &by_header, "username=rob&password=password")).leads_to("/"));
 }
 
 #[test]
@@ -261,11 +261,11 @@ fn a_form_from_a_foreign_page_is_refused() {
         ("null", false),
         ("https://localhost:8080", false),
     ] {
-        let answer = world.ask(request("POST", "/login", &[FORM, ("Cookie", &cookie), ("Origin", origin)], &body));
+        let answer = world.ask(&request("POST", "/login", &[FORM, ("Cookie", &cookie), ("Origin", origin)], &body));
         assert_eq!(answer.leads_to("/"), allowed, "{origin}");
         let logout =
             as_rob(request("POST", "/logout", &[FORM, ("Origin", origin)], &format!("_csrf={}", masked(TOKEN))));
-        assert_eq!(world.ask(logout).session == Change::End, allowed, "{origin}");
+        assert_eq!(world.ask(&logout).session == Change::End, allowed, "{origin}");
     }
 }
 
@@ -275,7 +275,7 @@ fn what_is_no_form_is_415() {
     for headers in
         [&[][..], &[("Content-Type", "application/json")], &[("Content-Type", "multipart/form-data; boundary=x")]]
     {
-        assert_eq!(world.ask(request("POST", "/login", headers, "{}")).status, 415);
+        assert_eq!(world.ask(&request("POST", "/login", headers, "{}")).status, 415);
     }
 }
 
@@ -297,19 +297,19 @@ fn logins_that_fail_too_often_have_to_wait() {
 #[test]
 fn the_chat_page_says_who_and_for_how_long_and_asks_for_no_password() {
     let mut world = World::new();
-    let page = world.ask(as_rob(request("GET", "/", &[], "")));
+    let page = world.ask(&as_rob(request("GET", "/", &[], "")));
     assert_eq!((page.status, page.session.clone()), (200, Change::Keep));
     assert!(page.body.contains("data-user=\"rob\"") && page.body.contains("data-timeout-ms=\"60000\""));
     assert!(!page.body.contains("password"));
     assert!(csrf::matches(&page.token(), TOKEN.as_bytes()));
     let mut named = as_rob(request("GET", "/", &[], ""));
     named.session.as_mut().unwrap().principal = Some("\"><script>alert(1)</script>".into());
-    assert!(!world.ask(named).body.contains("<script>"), "names are escaped");
+    assert!(!world.ask(&named).body.contains("<script>"), "names are escaped");
 }
 
 #[test]
 fn who_is_logged_in_needs_no_login_page() {
-    assert!(World::new().ask(as_rob(request("GET", "/login", &[], ""))).leads_to("/"));
+    assert!(World::new().ask(&as_rob(request("GET", "/login", &[], ""))).leads_to("/"));
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn csrf_is_json_with_a_fresh_mask_each_time() {
     let mut world = World::new();
     let mut tokens = Vec::new();
     for _ in 0..2 {
-        let answer = world.ask(as_rob(request("GET", "/csrf", &[], "")));
+        let answer = world.ask(&as_rob(request("GET", "/csrf", &[], "")));
         assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
         assert!(answer.header("content-type").unwrap().starts_with("application/json"));
         let rest = answer
@@ -343,7 +343,7 @@ fn a_logout_needs_the_sessions_token() {
         (&[FORM], format!("_csrf={TOKEN}"), false),
         (&[("X-CSRF-TOKEN", "")], String::new(), false),
     ] {
-        let answer = world.ask(as_rob(request("POST", "/logout", headers, &body)));
+        let answer = world.ask(&as_rob(request("POST", "/logout", headers, &body)));
         assert_eq!(answer.session, if ends { Change::End } else { Change::Keep }, "{body}");
         assert!(if ends { answer.leads_to("/login?logout") } else { answer.status == 403 }, "{body}");
     }
@@ -357,12 +357,12 @@ fn every_page_has_the_security_headers() {
     let answers = [
         world.get("/login"),
         world.get("/"),
-        world.ask(as_rob(request("GET", "/", &[], ""))),
-        world.ask(as_rob(request("GET", "/csrf", &[], ""))),
-        world.ask(as_rob(request("GET", "/nowhere", &[], ""))),
-        world.ask(request("PUT", "/login", &[], "")),
-        world.ask(request("POST", "/login", &[FORM], "")),
-        world.ask(request("POST", "/login", &[FORM, ("Cookie", &cookie)], &login(&token, "rob", "wrong"))),
+        world.ask(&as_rob(request("GET", "/", &[], ""))),
+        world.ask(&as_rob(request("GET", "/csrf", &[], ""))),
+        world.ask(&as_rob(request("GET", "/nowhere", &[], ""))),
+        world.ask(&request("PUT", "/login", &[], "")),
+        world.ask(&request("POST", "/login", &[FORM], "")),
+        world.ask(&request("POST", "/login", &[FORM, ("Cookie", &cookie)], &login(&token, "rob", "wrong"))),
     ];
     for answer in answers {
         let policy = answer.header("content-security-policy").unwrap();
@@ -385,7 +385,7 @@ fn every_page_has_the_security_headers() {
 #[test]
 fn unknown_addresses_and_wrong_methods() {
     let mut world = World::new();
-    assert_eq!(world.ask(as_rob(request("GET", "/nowhere", &[], ""))).status, 404);
+    assert_eq!(world.ask(&as_rob(request("GET", "/nowhere", &[], ""))).status, 404);
     for (method, target, allow) in [
         ("POST", "/", "GET, HEAD"),
         ("DELETE", "/csrf", "GET, HEAD"),
@@ -394,7 +394,7 @@ fn unknown_addresses_and_wrong_methods() {
         ("POST", "/assets/chat.js", "GET, HEAD"),
     ] {
         for asked in [request(method, target, &[], ""), as_rob(request(method, target, &[], ""))] {
-            let answer = world.ask(asked);
+            let answer = world.ask(&asked);
             assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {target}");
         }
     }
@@ -404,7 +404,7 @@ fn unknown_addresses_and_wrong_methods() {
 fn head_is_get_without_a_body() {
     let mut world = World::new();
     for target in ["/login", "/assets/style.css"] {
-        let (get, head) = (world.get(target), world.ask(request("HEAD", target, &[], "")));
+        let (get, head) = (world.get(target), world.ask(&request("HEAD", target, &[], "")));
         assert_eq!((head.status, head.body.as_str()), (200, ""));
         assert_eq!(head.header("content-length"), get.header("content-length"));
     }
@@ -426,10 +426,10 @@ fn assets_are_for_everybody_and_asked_for_once() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         let tag = answer.header("etag").unwrap().to_owned();
         for tags in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
-            let again = world.ask(request("GET", target, &[("If-None-Match", &tags)], ""));
+            let again = world.ask(&request("GET", target, &[("If-None-Match", &tags)], ""));
             assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", Some(&*tag)), "{tags}");
         }
-        assert_eq!(world.ask(request("GET", target, &[("If-None-Match", "\"x\"")], "")).status, 200);
+        assert_eq!(world.ask(&request("GET", target, &[("If-None-Match", "\"x\"")], "")).status, 200);
     }
     assert!(world.get("/assets/nothing.js").leads_to("/login"));
 }
@@ -439,8 +439,8 @@ fn the_pages_ask_for_assets_that_are_there() {
     let mut world = World::new();
     for page in [
         world.get("/login"),
-        world.ask(as_rob(request("GET", "/", &[], ""))),
-        world.ask(as_rob(request("GET", "/no", &[], ""))),
+        world.ask(&as_rob(request("GET", "/", &[], ""))),
+        world.ask(&as_rob(request("GET", "/no", &[], ""))),
     ] {
         for after in page.body.split("=\"/assets/").skip(1) {
             let target = format!("/assets/{}", after.split('"').next().unwrap());

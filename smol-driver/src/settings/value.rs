@@ -200,6 +200,7 @@ fn show_unit(number: u64, units: &[(&str, u64)]) -> String {
         .map_or_else(|| format!("0{}", units[units.len() - 1].0), |(unit, scale)| format!("{}{unit}", number / scale))
 }
 
+const LEVELS: [Level; 5] = [Level::Off, Level::Error, Level::Warn, Level::Info, Level::Debug];
 const DURATIONS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
@@ -330,5 +331,3 @@ mod tests {
         }
     }
 }
-
-const LEVELS: [Level; 5] = [Level::Off, Level::Error, Level::Warn, Level::Info, Level::Debug];

@@ -1,0 +1,22 @@
+//! One of the echo servers: `echo-server NAME [PROCESSOR]`. Writes its address to the standard output.
+
+use std::error::Error;
+use std::net::TcpListener;
+
+use tethered_benches::echo::{process, serve};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let (_, serve) = serve::SERVERS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
+        let names = serve::SERVERS.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        format!("echo-server NAME [PROCESSOR], where NAME is one of: {}", names.join(", "))
+    })?;
+    if let Some(cpu) = arguments.next() {
+        process::pin(cpu.parse()?)?;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    rustix::net::listen(&listener, 4_096)?;
+    println!("{}", listener.local_addr()?);
+    serve(listener)
+}

@@ -1,0 +1,5 @@
+//! Servers from end to end: who serves, who asks, and what the system says it cost.
+
+pub mod load;
+pub mod process;
+pub mod serve;

@@ -1,0 +1,56 @@
+//! The serving sides: the same echo, each written as its own documentation would.
+
+use std::error::Error;
+use std::net::TcpListener;
+
+use tethered_core::config::{Config, Endpoint, Limits, Login};
+use tethered_core::http;
+use tethered_core::hub::{Change, Delivery, DeliveryKind, Hub, Payload, Request, Response};
+use tethered_core::ids::{ClientId, SocketId};
+use tethered_smol::{Application, Clock, Context, Level, Log, Server};
+
+use super::load::PATH;
+
+/// A server by its name.
+pub type Serve = fn(TcpListener) -> Result<(), Box<dyn Error>>;
+
+/// The servers there are in this build, ours first.
+pub const SERVERS: &[(&str, Serve)] = &[
+    ("tethered", tethered),
+    #[cfg(feature = "peers")]
+    ("fastwebsockets", crate::peers::echo::fastwebsockets),
+    #[cfg(feature = "peers")]
+    ("async-tungstenite", crate::peers::echo::async_tungstenite),
+];
+
+/// Beside the echo, a STOMP endpoint with login: `GET /login/NAME` logs in.
+struct Echo;
+
+impl Application for Echo {
+    fn request(&mut self, _: &mut Context<'_, Self>, _: SocketId, request: Request) -> Option<Response> {
+        let name = request.http.path().strip_prefix("/login/");
+        let session =
+            name.map_or(Change::Keep, |name| Change::Login { principal: name.into(), attributes: Vec::new() });
+        Some(Response { http: http::Response::new(204), session })
+    }
+
+    fn deliver(&mut self, cx: &mut Context<'_, Self>, client: ClientId, delivery: Delivery) {
+        match (delivery.kind, str::from_utf8(&delivery.body)) {
+            (DeliveryKind::Text, Ok(text)) => cx.send(client, Payload::Text(text)),
+            _ => cx.send(client, Payload::Binary(&delivery.body)),
+        }
+    }
+}
+
+fn tethered(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+    listener.set_nonblocking(true)?;
+    let echo = Endpoint { any_origin: true, ..Endpoint::raw(PATH) };
+    let stomp = Endpoint { login: Login::Required, ..Endpoint::stomp("/stomp") };
+    let limits = Limits { per_address: 20_000, half_open_address: 1_024, ..Limits::default() };
+    let config = Config { endpoints: vec![echo, stomp], limits, ..Config::default() };
+    let clock = Clock::start();
+    let hub = Hub::new(config, [7; 16], clock.now())?;
+    let server = Server::new(hub, Echo, clock, listener.into(), Log::new(Level::Warn))?;
+    smol::block_on(server.run())?;
+    Ok(())
+}
