@@ -110,7 +110,8 @@ impl Load {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(len) => {
                     let wanted = self.burst.answered.get(it.read..it.read + len);
-                    assert!(wanted == Some(&self.buffer[..len]), "what came back must be what was sent");
+                    let came = &self.buffer[..len];
+                    assert!(wanted == Some(came), "what came back must be what was sent: {:?}", came.get(..64).unwrap_or(came));
                     it.read += len;
                     if it.read == self.burst.answered.len() {
                         (it.read, it.written) = (0, 0);
