@@ -278,4 +278,4 @@ impl Hub {
 /// Closes that may go out at once after a quiet time: those of so many milliseconds.
 const BURST_MS: u64 = 100;
 /// How many Close frames one turn sends.
-const CLOSES_A_TURN: usize = 512;
+const CLOSES_A_TURN: usize = 256;
