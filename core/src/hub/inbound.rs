@@ -101,7 +101,12 @@ impl Hub {
     pub(super) fn resume_client(&mut self, client: u32) {
         let Some(socket) = self.clients.slot(client).map(|client| client.socket) else { return };
         let Some(slot) = self.live(socket) else { return };
-        if self.sockets.slot(slot).is_some_and(|socket| socket.role == Role::Ws) {
+        if let Some(socket) = self.sockets.slot_mut(slot).filter(|socket| socket.role == Role::Ws) {
+            // An embedder that came for the output meanwhile found none, and the peer had no chance to read.
+            socket.write_raised = false;
+            if let Some(cold) = &mut socket.cold {
+                cold.output.move_on(self.now.mono);
+            }
             self.raise_write(slot);
             self.resume(slot);
         }
