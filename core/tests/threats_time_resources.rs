@@ -224,8 +224,10 @@ fn t06_10_000_deadlines_in_one_millisecond() {
         let before = server.hub.stats().sessions;
         server.tick();
         let now = before - server.hub.stats().sessions;
-        assert!(now <= 2_048, "{now} in one turn");
-        assert!(turns < 200 && server.hub.next_deadline().is_some_and(|(due, _)| due <= server.now().mono));
+        assert!(now <= 4_096 + 4_096, "{now} in one turn");
+        assert!(turns < 100);
+        let again = server.hub.next_deadline().is_some_and(|(due, _)| due <= server.now().mono);
+        assert!(again || server.hub.stats().sessions == 0, "what is left over must be asked for");
     }
     assert!(turns > 1);
     server.resume();

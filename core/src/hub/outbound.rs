@@ -73,6 +73,16 @@ impl Hub {
         self.actions.push_back(Action::Write { socket: id, token });
     }
 
+    /// The output of this client is held: whoever was told to write finds nothing, and has to be told again.
+    pub(super) fn lower_write(&mut self, client: u32) {
+        if let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket))
+            && let Some(socket) = self.sockets.slot_mut(slot)
+            && socket.role == Role::Ws
+        {
+            socket.write_raised = false;
+        }
+    }
+
     /// The socket took some of its output.
     pub(super) fn sent(&mut self, slot: u32, len: usize) {
         let now = self.now.mono;

@@ -11,7 +11,7 @@ use crate::ws;
 /// A queue of encoded bytes. Payloads that many sockets share are kept as [`Bytes`]; what only this socket gets is
 /// gathered in one buffer, so that a burst of small frames is one slice.
 ///
-/// INVARIANT: on a socket that speaks WebSocket every segment consists of whole frames.
+/// INVARIANT: on a socket that speaks WebSocket every segment behind the [seal](Output::seal) consists of whole frames.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     segments: VecDeque<Segment>,
@@ -19,6 +19,8 @@ pub(crate) struct Output {
     written: usize,
     /// Bytes that wait.
     len: usize,
+    /// Bytes that wait and are sealed: at an edge of segments.
+    sealed: usize,
     /// When it last moved, or began to wait.
     moved: Instant,
     /// An emptied buffer, kept for the next burst.
@@ -65,7 +67,8 @@ impl Output {
         if self.len == 0 {
             self.moved = now;
         }
-        let fits = matches!(self.segments.back(), Some(Segment::Own(bytes)) if bytes.len() < SEGMENT_BYTES);
+        let fits = (self.len == 0 || self.sealed < self.len)
+            && matches!(self.segments.back(), Some(Segment::Own(bytes)) if bytes.len() < SEGMENT_BYTES);
         if !fits {
             self.segments.push_back(Segment::Own(core::mem::take(&mut self.spare)));
         }
@@ -84,6 +87,11 @@ impl Output {
         }
         self.len += bytes.len();
         self.segments.push_back(Segment::Shared(bytes.clone()));
+    }
+
+    /// What waits now is no frames, but the answer that comes before them: it is never dropped.
+    pub(crate) fn seal(&mut self) {
+        self.sealed = self.len;
     }
 
     /// What waits, oldest first.
@@ -112,6 +120,7 @@ impl Output {
         }
         self.written += left;
         self.len -= len;
+        self.sealed = self.sealed.saturating_sub(len);
         if len > 0 {
             self.moved = now;
         }
@@ -120,6 +129,17 @@ impl Output {
 
     /// Drops the frames that no byte of is written. Returns how many bytes were dropped.
     pub(crate) fn drop_unstarted(&mut self) -> usize {
+        if self.sealed > 0 {
+            let mut rest = self.sealed + self.written;
+            let sealed = self.segments.iter().take_while(|segment| {
+                let before = rest;
+                rest = rest.saturating_sub(segment.as_slice().len());
+                before > 0
+            });
+            let count = sealed.count();
+            self.segments.truncate(count);
+            return core::mem::replace(&mut self.len, self.sealed) - self.sealed;
+        }
         let started = if self.written == 0 { None } else { self.segments.pop_front() };
         self.segments.clear();
         let before = core::mem::take(&mut self.len);
@@ -145,6 +165,7 @@ impl Output {
     pub(crate) fn clear(&mut self) -> usize {
         self.segments.clear();
         self.written = 0;
+        self.sealed = 0;
         core::mem::take(&mut self.len)
     }
 
@@ -221,6 +242,27 @@ mod tests {
             }
             assert_eq!(seen, whole);
             assert_eq!(output.iter().count(), 0);
+        }
+    }
+
+    #[test]
+    fn the_answer_before_the_frames_survives() {
+        let answers = b"HTTP/1.1 404 Not Found\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n";
+        for written in 0..answers.len() + 10 {
+            let mut output = Output::default();
+            output.own(NOW, |bytes| bytes.extend(answers));
+            output.seal();
+            output.own(NOW, |bytes| bytes.extend(frame(4)));
+            output.shared(NOW, &Bytes::from(frame(12)));
+            let whole = all(&output);
+            output.advance(NOW, written);
+            let dropped = output.drop_unstarted();
+            let edges = [0, 6, 20].map(|edge| answers.len() + edge);
+            let end = edges.into_iter().find(|&edge| edge >= written).unwrap_or(whole.len());
+            assert_eq!(all(&output), whole[written..end], "after {written}");
+            assert_eq!((output.len(), dropped), (end - written, whole.len() - end));
+            output.own(NOW, |bytes| bytes.extend(frame(1)));
+            assert_eq!(all(&output).len(), end - written + 3);
         }
     }
 

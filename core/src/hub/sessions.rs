@@ -324,7 +324,8 @@ impl Hub {
         match outcome {
             Outcome::Ended { cause, detector, late_ms } => return self.end_session(slot, cause, detector, late_ms),
             Outcome::Passes => self.each_client(slot, |hub, client| hub.resume_client(client)),
-            Outcome::Same | Outcome::Holds => {}
+            Outcome::Holds => self.each_client(slot, |hub, client| hub.lower_write(client)),
+            Outcome::Same => {}
         }
         self.ask_session(slot, ask);
     }

@@ -116,6 +116,7 @@ impl Hub {
         let token = socket.token;
         if let Some(cold) = &mut socket.cold {
             cold.request = None;
+            cold.output.seal();
         }
         if let Some(it) = self.clients.slot_mut(client) {
             it.phase = if raw { Phase::Joined } else { Phase::Open };
