@@ -225,7 +225,7 @@ fn t06_10_000_deadlines_in_one_millisecond() {
         server.tick();
         let now = before - server.hub.stats().sessions;
         assert!(now <= 4_096 + 4_096, "{now} in one turn");
-        assert!(turns < 300, "{turns}");
+        assert!(turns < 1_000, "too many turns");
         let again = server.hub.next_deadline().is_some_and(|(due, _)| due <= server.now().mono);
         assert!(again || server.hub.stats().sessions == 0, "what is left over must be asked for");
     }
