@@ -27,7 +27,8 @@ fn main() {
 fn fanout() {
     println!("| receivers | subscription ids | body | ns a receiver, queued | ns a receiver, with the drain |");
     println!("| ---: | ---: | ---: | ---: | ---: |");
-    for (receivers, ids, body) in [(1, 1, 128), (100, 3, 128), (10_000, 3, 128), (10_000, 3, 4_096), (10_000, 32, 128)] {
+    for (receivers, ids, body) in [(1, 1, 128), (100, 3, 128), (10_000, 3, 128), (10_000, 3, 4_096), (10_000, 32, 128)]
+    {
         let mut crowd = Crowd::new(receivers, ids, "/topic/news");
         let body = vec![b'x'; body];
         let message = Message { content_type: Some("text/plain"), headers: &[], body: &body };
@@ -64,7 +65,9 @@ fn touch() {
     };
     println!("| {ALL} sessions | ns a message that renews |");
     println!("| --- | ---: |");
-    for (name, spread) in [("1,000 of them hot, touched within the interval", false), ("all, in random order, each touch sent", true)] {
+    for (name, spread) in
+        [("1,000 of them hot, touched within the interval", false), ("all, in random order, each touch sent", true)]
+    {
         crowd.pass(10_000);
         crowd.settle();
         let mut best = f64::INFINITY;
@@ -74,9 +77,8 @@ fn touch() {
             } else {
                 crowd.pass(1);
             }
-            let mut order = (0..if spread { ALL / 4 } else { ALL / 2 }).map(|i| {
-                if spread { (i * 7_368_787 + round as usize * 31) % ALL } else { i % HOT }
-            });
+            let mut order = (0..if spread { ALL / 4 } else { ALL / 2 })
+                .map(|i| if spread { (i * 7_368_787 + round as usize * 31) % ALL } else { i % HOT });
             let (time, count) = run(&mut crowd, &mut order);
             best = best.min(time.as_nanos() as f64 / count as f64);
             crowd.settle();
@@ -96,7 +98,10 @@ fn touch() {
         while crowd.hub.poll().is_some() {}
     }
     let ended = before.sessions - crowd.hub.stats().sessions;
-    println!("| each of {ended} deadlines, its socket's Close included | {:.0} |", total.as_nanos() as f64 / ended as f64);
+    println!(
+        "| each of {ended} deadlines, its socket's Close included | {:.0} |",
+        total.as_nanos() as f64 / ended as f64
+    );
     println!("| longest turn of the machine meanwhile | {:.1} ms |", worst.as_secs_f64() * 1e3);
 }
 
