@@ -87,24 +87,31 @@ pub(super) struct Pacer {
 
 impl Pacer {
     pub(super) fn new(rate: u32, now: Instant) -> Self {
-        Self { waiting: Queue::new(), rate: u64::from(rate), tokens: BURST_MS * u64::from(rate), filled: now }
+        let rate = u64::from(rate);
+        Self { waiting: Queue::new(), rate, tokens: burst(rate), filled: now }
     }
 
     /// When the next one may go.
     pub(super) fn next(&self) -> Option<Instant> {
-        (!self.waiting.is_empty()).then(|| self.filled.after(1))
+        let lacking = ONE.saturating_sub(self.tokens);
+        (!self.waiting.is_empty()).then(|| self.filled.after(lacking.div_ceil(self.rate.max(1)).max(1)))
     }
 
     fn take(&mut self, now: Instant) -> bool {
-        let passed = now.since(self.filled).min(BURST_MS);
-        self.tokens = (self.tokens + passed * self.rate).min(BURST_MS * self.rate);
+        let fresh = now.since(self.filled).saturating_mul(self.rate);
+        self.tokens = self.tokens.saturating_add(fresh).min(burst(self.rate));
         self.filled = now;
-        let enough = self.tokens >= 1_000;
+        let enough = self.tokens >= ONE;
         if enough {
-            self.tokens -= 1_000;
+            self.tokens -= ONE;
         }
         enough
     }
+}
+
+/// What may have gathered in a quiet time: at least one, however low the rate.
+fn burst(rate: u64) -> u64 {
+    BURST_MS.saturating_mul(rate).max(ONE)
 }
 
 impl Hub {
@@ -128,11 +135,14 @@ impl Hub {
             cold.inbox.clear();
             cold.unfinished = super::socket::Unfinished::default();
             cold.pong = None;
+            // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing.
+            at.write_raised &= !cold.output.is_empty();
         }
         self.buffered = self.buffered.saturating_sub(freed);
         if it.phase == Phase::Joined {
             self.actions.push_back(Action::Left { client: id, token, cause, principal });
         }
+        self.raise_write(slot);
         Some(slot)
     }
 
@@ -275,7 +285,40 @@ impl Hub {
     }
 }
 
+/// One close, in the thousandths that are gathered in each millisecond.
+const ONE: u64 = 1_000;
 /// Closes that may go out at once after a quiet time: those of so many milliseconds.
 const BURST_MS: u64 = 100;
 /// How many Close frames one turn sends.
-const CLOSES_A_TURN: usize = 512;
+const CLOSES_A_TURN: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rate_is_kept() {
+        for rate in [1, 3, 9, 10, 999, 25_000] {
+            let mut pacer = Pacer::new(rate, Instant::default());
+            let (mut now, mut taken) = (Instant::default(), 0);
+            while pacer.take(now) {
+                taken += 1;
+            }
+            assert_eq!(taken, (u64::from(rate) / 10).max(1), "{rate} a second, at once");
+            pacer.waiting.push_back((SocketId::from_raw(0), Code::Ended));
+            let (from, mut turns) = (taken, 0);
+            while let Some(next) = pacer.next()
+                && next <= Instant::from_millis(10_000)
+            {
+                assert!(next > now);
+                now = next;
+                turns += 1;
+                while pacer.take(now) {
+                    taken += 1;
+                }
+            }
+            assert!((9 * u64::from(rate)..=10 * u64::from(rate)).contains(&(taken - from)), "{rate} a second: {taken}");
+            assert!(turns <= 10_000);
+        }
+    }
+}

@@ -52,8 +52,7 @@ impl Hub {
         let due = self.due(slot);
         let Some(generation) = self.sockets.generation(slot) else { return };
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if due < socket.armed {
-            socket.armed = due;
+        if socket.armed.lower(due) {
             self.wheel.arm(key(SOCKET, slot, generation), due);
         }
     }
@@ -61,10 +60,9 @@ impl Hub {
     fn socket_due(&mut self, slot: u32) {
         let now = self.now.mono;
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if socket.armed > now {
+        if !socket.armed.fired(now) {
             return;
         }
-        socket.armed = Instant::NEVER;
         if self.due(slot) <= now {
             self.overdue(slot);
         }
@@ -75,7 +73,7 @@ impl Hub {
     fn due(&self, slot: u32) -> Instant {
         let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
         let limits = &self.config.limits;
-        let unsent = if socket.unsent() > 0 && !self.held(socket) { self.send_due(slot) } else { Instant::NEVER };
+        let unsent = if socket.unsent() > 0 { self.send_due(slot) } else { Instant::NEVER };
         match socket.role {
             // The time for the next head begins once the answer to the last one is out.
             Role::Head if socket.unsent() > 0 => unsent,
@@ -84,6 +82,8 @@ impl Hub {
             Role::Waiting => unsent,
             Role::Lingering if socket.unsent() > 0 && !socket.close_sent => unsent,
             Role::Lingering => socket.since.after(self.linger_ms(slot)),
+            // Nobody is read or written while a session is in doubt, or a Close waits for its turn: nobody can be late.
+            Role::Ws if socket.gated || self.held(socket) => Instant::NEVER,
             Role::Ws => {
                 let peer = match socket.pinged {
                     Instant::NEVER => socket.heard.after(limits.ping_every_ms),
@@ -135,7 +135,7 @@ impl Hub {
             Role::Lingering => self.hang_up(slot),
             Role::Ws => {
                 let silent = now.since(socket.heard);
-                if socket.unsent() > 0 && !self.held(socket) && self.send_due(slot) <= now {
+                if socket.unsent() > 0 && self.send_due(slot) <= now {
                     self.stats.slow += 1;
                     return self.close_client_of(slot, Cause::Slow, Code::Slow);
                 }
@@ -178,11 +178,21 @@ impl Hub {
             return;
         }
         let missed = u64::from(it.beat_in_ms) * u64::from(self.config.limits.beats_missed);
-        if it.beat_in_ms > 0 && now.since(heard) >= missed {
-            return self.stomp_error(client, "Session closed.", None, Cause::Idle);
-        }
-        if it.beat_out_ms > 0 && now.since(it.told) >= u64::from(it.beat_out_ms) {
-            self.write_client(client, |bytes| ws::write_frame(bytes, true, ws::Opcode::Text, b"\n"));
+        let late = it.beat_in_ms > 0 && now.since(heard) >= missed;
+        let due = it.beat_out_ms > 0 && now.since(it.told) >= u64::from(it.beat_out_ms);
+        // The deadline of the session may have passed in the same moment, and its timer be the next to fire.
+        match (late, due, self.may_pass(slot)) {
+            (true, _, true) => self.stomp_error(client, "Session closed.", None, Cause::Idle),
+            (true, _, false) => self.close_client_of(slot, Cause::Idle, Code::Protocol),
+            (false, true, true) => {
+                self.write_client(client, |bytes| ws::write_frame(bytes, true, ws::Opcode::Text, b"\n"));
+            }
+            (false, true, false) => {
+                if let Some(it) = self.clients.slot_mut(client) {
+                    it.told = now;
+                }
+            }
+            (false, false, _) => {}
         }
     }
 }

@@ -39,7 +39,7 @@ impl Hub {
 
     /// Whether what this socket sends may be handled now. A deadline that has passed counts, whether or not its timer
     /// has fired.
-    fn may_pass(&self, slot: u32) -> bool {
+    pub(super) fn may_pass(&self, slot: u32) -> bool {
         let Some(socket) = self.sockets.slot(slot) else { return false };
         let Some(client) = self.clients.slot(socket.client) else { return true };
         self.registry.passes(client.session, self.now.mono)
@@ -101,9 +101,19 @@ impl Hub {
     pub(super) fn resume_client(&mut self, client: u32) {
         let Some(socket) = self.clients.slot(client).map(|client| client.socket) else { return };
         let Some(slot) = self.live(socket) else { return };
-        if self.sockets.slot(slot).is_some_and(|socket| socket.role == Role::Ws) {
+        let now = self.now.mono;
+        if let Some(socket) = self.sockets.slot_mut(slot).filter(|socket| socket.role == Role::Ws) {
+            // What it said in the meantime was not read, and no ping was sent.
+            socket.heard = now;
+            socket.pinged = Instant::NEVER;
+            // An embedder that came for the output meanwhile found none, and the peer had no chance to read.
+            socket.write_raised = false;
+            if let Some(cold) = &mut socket.cold {
+                cold.output.move_on(now);
+            }
             self.raise_write(slot);
             self.resume(slot);
+            self.arm_socket(slot);
         }
     }
 

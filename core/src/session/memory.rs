@@ -196,7 +196,7 @@ impl Memory {
 }
 
 /// How many timers one turn fires.
-const EXPIRIES_A_TURN: usize = 256;
+const EXPIRIES_A_TURN: usize = 512;
 
 #[cfg(test)]
 mod tests {

@@ -432,6 +432,22 @@ impl Server {
 
     // --- peers that behave
 
+    /// Refused with this status, by an answer that ends the connection; and the hub does end it.
+    pub fn assert_refused_for_good(&mut self, bytes: &[u8], status: u16) {
+        let shown = bytes[..bytes.len().min(200)].escape_ascii();
+        let socket = self.open();
+        self.send(socket, bytes);
+        let answer = self.answer(socket);
+        assert_eq!((answer.status, answer.closes()), (status, true), "{shown}");
+        assert!(self.is_shut(socket), "{shown}");
+        // Whatever else comes is thrown away.
+        self.send(socket, get("/", "").as_bytes());
+        assert_eq!(self.output(socket), b"");
+        assert!(!self.has_request(), "{shown}");
+        self.wait(5_016);
+        assert!(self.is_closed(socket), "{shown}");
+    }
+
     /// One request on a connection of its own, with the head as it is; what is answered by the hub itself.
     pub fn ask(&mut self, head: &str) -> Answer {
         let socket = self.open();
@@ -500,6 +516,23 @@ impl Server {
         self.say(socket, "CONNECT", &[("accept-version", "1.2")], "");
         assert_eq!(self.heard(socket)[0].command, "CONNECTED");
         socket
+    }
+
+    /// A STOMP conversation of a user of its own, in this version; who joined for it is not told.
+    pub fn talk(&mut self, user: &str, version: &str) -> SocketId {
+        let cookie = self.log_in(user);
+        let socket = self.ws("/stomp", &cookie);
+        self.say(socket, "CONNECT", &[("accept-version", version)], "");
+        assert_eq!(self.heard(socket)[0].header("version"), Some(version));
+        self.seen();
+        socket
+    }
+
+    /// These frames came, and no others.
+    pub fn assert_heard(&mut self, socket: SocketId, commands: &[&str]) -> Vec<Stomp> {
+        let heard = self.heard(socket);
+        assert_eq!(heard.iter().map(|frame| frame.command.as_str()).collect::<Vec<_>>(), commands, "{heard:?}");
+        heard
     }
 
     /// Sends a STOMP frame in a message of its own.
@@ -600,6 +633,11 @@ impl Drop for Server {
         }
         self.assert_forgets();
     }
+}
+
+/// A head with these further lines.
+pub fn get(path: &str, lines: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n")
 }
 
 /// The head of a handshake that is in order, with further header lines.

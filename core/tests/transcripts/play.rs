@@ -202,7 +202,7 @@ impl Play {
                     let told = format!("request {} {} of {who}", request.http.method(), request.http.target());
                     self.tell(at, &name, &told);
                 }
-                Action::Deliver { client, delivery } => {
+                Action::Deliver { client, delivery, .. } => {
                     let name = self.clients.get(&client).cloned().unwrap_or_default();
                     let kind = match delivery.kind {
                         DeliveryKind::Send => "SEND".to_owned(),
