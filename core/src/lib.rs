@@ -12,6 +12,7 @@ pub mod http;
 pub mod hub;
 pub mod ids;
 mod index;
+mod queue;
 mod random;
 pub mod session;
 mod slab;

@@ -421,6 +421,47 @@ fn c08_the_session_ends_right_after_the_upgrade() {
 }
 
 #[test]
+fn c08_what_waited_while_the_store_was_asked_goes_on() {
+    // The message is announced before the doubt, or comes during it; the store takes a moment, or very long.
+    for (before, wait_ms) in [(true, 0), (false, 0), (true, 1_900), (true, 30_000), (false, 30_000)] {
+        let mut server = external();
+        let socket = bound(&mut server, "s", Some(600_000));
+        server.pause();
+        if before {
+            publish(&mut server);
+        }
+        let now = server.now();
+        server.hub.handle(now, Event::Notice { session: "s", notice: Notice::Deleted });
+        if !before {
+            publish(&mut server);
+        }
+        server.resume();
+        assert_eq!(server.output(socket), b"", "held");
+        server.say(socket, "SEND", &[("destination", "/app/a")], "held too");
+        // The store is asked again and again until it has something to say.
+        let mut left_ms = wait_ms;
+        while left_ms > 0 {
+            let step = left_ms.min(500);
+            server.wait(step);
+            left_ms -= step;
+        }
+        let mut open = asked(&mut server);
+        if wait_ms > 2_000 {
+            open.clear();
+        }
+        while open.is_empty() {
+            server.wait(100);
+            open = asked(&mut server);
+        }
+        let (call, _) = open.pop().expect("a question");
+        reply(&mut server, call.expect("an answer is wanted"), Answer::Alive { ttl_ms: Some(600_000), record: None });
+        let frames = server.frames(socket);
+        assert!(matches!(&frames[..], [message] if message.is_message()), "{before} {wait_ms}: {frames:?}");
+        assert_eq!(server.delivered().len(), 1, "{before} {wait_ms}");
+    }
+}
+
+#[test]
 fn c09_the_touch_finds_that_it_is_gone() {
     let mut server = external();
     let socket = bound(&mut server, "s", Some(60_000));

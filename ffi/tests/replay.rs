@@ -207,14 +207,14 @@ impl Player {
             Action::Reading { socket, token, on } => (2, u32::from(on), socket, token),
             Action::Shutdown { socket, token } => (3, 0, socket, token),
             Action::Close { socket, token } => (4, 0, socket, token),
-            Action::Deliver { client, delivery } => {
+            Action::Deliver { client, token, delivery } => {
                 let (flags, payload) = match delivery.kind {
                     DeliveryKind::Text => (1, Payload::Text(str::from_utf8(&delivery.body).expect("text is UTF-8"))),
                     _ => (2, Payload::Binary(&delivery.body)),
                 };
                 let (data, name) = (hex(&delivery.body), hex(delivery.destination.as_bytes()));
                 let id = client.to_raw();
-                self.say(format_args!("kind=5 flags={flags} socket=0 token=0 id={id} data={data} name={name}"));
+                self.say(format_args!("kind=5 flags={flags} socket=0 token={token} id={id} data={data} name={name}"));
                 let stale = !self.hub.has_client(client);
                 self.hub.send(self.now, client, payload);
                 self.say(format_args!("send={}", i32::from(stale)));

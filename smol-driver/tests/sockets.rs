@@ -75,7 +75,7 @@ fn pages_are_answered_one_after_another_and_later() {
     server
         .handle
         .call(move |_, cx| {
-            cx.respond(socket, Response { http: http::Response::text(200, "ok"), session: Change::Keep })
+            cx.respond(socket, Response { http: http::Response::text(200, "ok"), session: Change::Keep });
         })
         .expect("the server runs");
     client.read_head("200");

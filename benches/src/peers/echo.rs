@@ -4,8 +4,8 @@ use std::error::Error;
 use std::net::TcpListener;
 use std::rc::Rc;
 
-use fastwebsockets::{OpCode, Role, WebSocket};
-use futures::{SinkExt, StreamExt};
+use fastwebsockets::{Frame, OpCode, Role, WebSocket};
+use futures::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// fastwebsockets on tokio's current-thread runtime. The handshake is done by hand: it takes any transport.
@@ -43,7 +43,10 @@ async fn fastwebsocket(mut stream: tokio::net::TcpStream) -> Result<(), Box<dyn 
         let frame = socket.read_frame().await?;
         match frame.opcode {
             OpCode::Close => return Ok(()),
-            OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
+            // As it came it would go out with the client's mask in its head.
+            OpCode::Text | OpCode::Binary => {
+                socket.write_frame(Frame::new(frame.fin, frame.opcode, None, frame.payload)).await?;
+            }
             _ => {}
         }
     }

@@ -1,13 +1,13 @@
 //! How clients leave and sockets end.
 
 use alloc::borrow::Cow;
-use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::socket::{NONE, Phase, Role};
 use super::{Action, Hub, POOL};
 use crate::ids::SocketId;
+use crate::queue::Queue;
 use crate::session::Cause;
 use crate::time::Instant;
 use crate::ws;
@@ -69,7 +69,7 @@ pub(super) const SESSION_ENDED: &str =
 
 /// What becomes of the output that waits when a client is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Queue {
+enum Unsent {
     /// All but the frame that is half written.
     Dropped,
     Kept,
@@ -78,7 +78,7 @@ enum Queue {
 /// Spreads the Close frames of many sockets that end together.
 #[derive(Debug)]
 pub(super) struct Pacer {
-    waiting: VecDeque<(SocketId, Code)>,
+    waiting: Queue<(SocketId, Code)>,
     rate: u64,
     /// Closes that may go out, in thousandths.
     tokens: u64,
@@ -88,7 +88,7 @@ pub(super) struct Pacer {
 impl Pacer {
     pub(super) fn new(rate: u32, now: Instant) -> Self {
         let rate = u64::from(rate);
-        Self { waiting: VecDeque::new(), rate, tokens: burst(rate), filled: now }
+        Self { waiting: Queue::new(), rate, tokens: burst(rate), filled: now }
     }
 
     /// When the next one may go.
@@ -117,7 +117,7 @@ fn burst(rate: u64) -> u64 {
 impl Hub {
     /// The client is gone from every book; nothing it says is heard, and nothing more is said to it but a Close.
     /// Returns its socket.
-    fn remove_client(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>, queue: Queue) -> Option<u32> {
+    fn remove_client(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>, unsent: Unsent) -> Option<u32> {
         let id = self.client_id(client);
         let socket = self.clients.slot(client)?.socket;
         self.release(client);
@@ -130,11 +130,12 @@ impl Hub {
         at.gated = true;
         let token = at.token;
         if let Some(cold) = &mut at.cold {
-            freed = if queue == Queue::Dropped { cold.output.drop_unstarted() } else { 0 };
+            freed = if unsent == Unsent::Dropped { cold.output.drop_unstarted() } else { 0 };
             freed += cold.inbox.len() + cold.unfinished.len();
             cold.inbox.clear();
             cold.unfinished = super::socket::Unfinished::default();
             cold.pong = None;
+            // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing.
             at.write_raised &= !cold.output.is_empty();
         }
         self.buffered = self.buffered.saturating_sub(freed);
@@ -152,7 +153,7 @@ impl Hub {
             Cause::Drain => Code::Drain,
             _ => Code::Ended,
         };
-        if let Some(slot) = self.remove_client(client, cause, principal, Queue::Dropped) {
+        if let Some(slot) = self.remove_client(client, cause, principal, Unsent::Dropped) {
             let socket = self.socket_id(slot);
             if self.closing.waiting.is_empty() && self.closing.take(self.now.mono) {
                 self.close(slot, code);
@@ -188,7 +189,7 @@ impl Hub {
             && client != NONE
         {
             let principal = self.principal(client);
-            self.remove_client(client, cause, principal, Queue::Dropped);
+            self.remove_client(client, cause, principal, Unsent::Dropped);
         }
     }
 
@@ -198,7 +199,7 @@ impl Hub {
             && client != NONE
         {
             let principal = self.principal(client);
-            self.remove_client(client, cause, principal, Queue::Kept);
+            self.remove_client(client, cause, principal, Unsent::Kept);
         }
         self.close(slot, code);
     }
@@ -289,7 +290,7 @@ const ONE: u64 = 1_000;
 /// Closes that may go out at once after a quiet time: those of so many milliseconds.
 const BURST_MS: u64 = 100;
 /// How many Close frames one turn sends.
-const CLOSES_A_TURN: usize = 1_024;
+const CLOSES_A_TURN: usize = 256;
 
 #[cfg(test)]
 mod tests {

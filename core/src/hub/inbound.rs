@@ -102,12 +102,15 @@ impl Hub {
         let Some(socket) = self.clients.slot(client).map(|client| client.socket) else { return };
         let Some(slot) = self.live(socket) else { return };
         let now = self.now.mono;
-        if let Some(socket) = self.sockets.slot_mut(slot)
-            && socket.role == Role::Ws
-        {
+        if let Some(socket) = self.sockets.slot_mut(slot).filter(|socket| socket.role == Role::Ws) {
             // What it said in the meantime was not read, and no ping was sent.
             socket.heard = now;
             socket.pinged = Instant::NEVER;
+            // An embedder that came for the output meanwhile found none, and the peer had no chance to read.
+            socket.write_raised = false;
+            if let Some(cold) = &mut socket.cold {
+                cold.output.move_on(now);
+            }
             self.raise_write(slot);
             self.resume(slot);
             self.arm_socket(slot);

@@ -57,6 +57,11 @@ impl Output {
         self.moved
     }
 
+    /// The time to move begins now, if anything waits.
+    pub(crate) fn move_on(&mut self, now: Instant) {
+        self.moved = now;
+    }
+
     /// Lets `write` append bytes of this socket alone.
     pub(crate) fn own(&mut self, now: Instant, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         if self.len == 0 {

@@ -23,6 +23,8 @@ use wire::{Answer, Frame, Stomp};
 pub const SESSION_ENDED: &str = "This connection was established under an authenticated HTTP Session that has expired";
 /// The clock at the start of each test.
 pub const START_MS: u64 = 1_000_000;
+/// Where those connect from who log in and out.
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99));
 /// Where the peers of a test connect from, unless it says otherwise.
 pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 
@@ -36,6 +38,8 @@ pub struct Server {
     wall_ahead_ms: u64,
     sockets: BTreeMap<u64, Socket>,
     seen: VecDeque<Action>,
+    /// What peers are going to answer to pings.
+    pongs: Vec<(SocketId, Vec<u8>)>,
     honest: bool,
     secure: bool,
     quiet: bool,
@@ -79,13 +83,20 @@ impl Default for Server {
 
 impl Server {
     pub fn new(config: Config) -> Self {
-        let now = Now { mono: Instant::from_millis(START_MS), wall: UnixMillis::from_millis(WALL_MS + START_MS) };
+        Self::starting_at(START_MS, config)
+    }
+
+    /// The same with another time on the monotonic clock.
+    pub fn starting_at(now_ms: u64, config: Config) -> Self {
+        let wall = UnixMillis::from_millis(WALL_MS.saturating_add(now_ms));
+        let now = Now { mono: Instant::from_millis(now_ms), wall };
         Self {
             hub: Hub::new(config, *b"a seed for tests", now).expect("the configuration is in order"),
-            now_ms: START_MS,
+            now_ms,
             wall_ahead_ms: WALL_MS,
             sockets: BTreeMap::new(),
             seen: VecDeque::new(),
+            pongs: Vec::new(),
             honest: true,
             secure: false,
             quiet: false,
@@ -153,6 +164,11 @@ impl Server {
 
     /// The peer sends bytes. While the hub does not read they wait in the kernel.
     pub fn send(&mut self, socket: SocketId, bytes: &[u8]) {
+        self.receive(socket, bytes);
+        self.work();
+    }
+
+    fn receive(&mut self, socket: SocketId, bytes: &[u8]) {
         let state = self.socket(socket);
         if state.reading_off {
             state.backlog.push_back(bytes.to_vec());
@@ -160,7 +176,6 @@ impl Server {
         }
         let mut bytes = bytes.to_vec();
         self.hub.handle(self.now(), Event::Received { socket, bytes: &mut bytes });
-        self.work();
     }
 
     /// The same bytes, one a read.
@@ -231,7 +246,7 @@ impl Server {
         }
         state.pings_answered = Some(at);
         if !pongs.is_empty() {
-            self.send(socket, &pongs);
+            self.pongs.push((socket, pongs));
         }
     }
 
@@ -281,31 +296,39 @@ impl Server {
         if self.quiet {
             return;
         }
-        while let Some(action) = self.hub.poll() {
-            match action {
-                Action::Write { socket, token } => {
-                    assert_eq!(self.open_socket(socket).token, token);
-                    self.write(socket);
-                }
-                Action::Reading { socket, token, on } => {
-                    let state = self.open_socket(socket);
-                    assert_eq!(state.token, token);
-                    assert_eq!(state.reading_off, on, "reading was told to be what it is");
-                    state.reading_off = !on;
-                    while !self.socket(socket).reading_off
-                        && let Some(mut bytes) = self.socket(socket).backlog.pop_front()
-                    {
-                        self.hub.handle(self.now(), Event::Received { socket, bytes: &mut bytes });
-                    }
-                }
-                Action::Shutdown { socket, .. } => {
-                    assert_eq!(self.hub.output(socket).count(), 0, "shut before all was written");
-                    let state = self.open_socket(socket);
-                    assert!(!std::mem::replace(&mut state.shut, true), "shut twice");
-                }
-                Action::Close { socket, .. } => self.open_socket(socket).closed = true,
-                other => self.seen.push_back(other),
+        loop {
+            while let Some(action) = self.hub.poll() {
+                self.act(action);
             }
+            let Some((socket, pongs)) = self.pongs.pop() else { return };
+            self.receive(socket, &pongs);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Write { socket, token } => {
+                assert_eq!(self.open_socket(socket).token, token);
+                self.write(socket);
+            }
+            Action::Reading { socket, token, on } => {
+                let state = self.open_socket(socket);
+                assert_eq!(state.token, token);
+                assert_eq!(state.reading_off, on, "reading was told to be what it is");
+                state.reading_off = !on;
+                while !self.socket(socket).reading_off
+                    && let Some(mut bytes) = self.socket(socket).backlog.pop_front()
+                {
+                    self.hub.handle(self.now(), Event::Received { socket, bytes: &mut bytes });
+                }
+            }
+            Action::Shutdown { socket, .. } => {
+                assert_eq!(self.hub.output(socket).count(), 0, "shut before all was written");
+                let state = self.open_socket(socket);
+                assert!(!std::mem::replace(&mut state.shut, true), "shut twice");
+            }
+            Action::Close { socket, .. } => self.open_socket(socket).closed = true,
+            other => self.seen.push_back(other),
         }
     }
 
@@ -409,6 +432,22 @@ impl Server {
 
     // --- peers that behave
 
+    /// Refused with this status, by an answer that ends the connection; and the hub does end it.
+    pub fn assert_refused_for_good(&mut self, bytes: &[u8], status: u16) {
+        let shown = bytes[..bytes.len().min(200)].escape_ascii();
+        let socket = self.open();
+        self.send(socket, bytes);
+        let answer = self.answer(socket);
+        assert_eq!((answer.status, answer.closes()), (status, true), "{shown}");
+        assert!(self.is_shut(socket), "{shown}");
+        // Whatever else comes is thrown away.
+        self.send(socket, get("/", "").as_bytes());
+        assert_eq!(self.output(socket), b"");
+        assert!(!self.has_request(), "{shown}");
+        self.wait(5_016);
+        assert!(self.is_closed(socket), "{shown}");
+    }
+
     /// One request on a connection of its own, with the head as it is; what is answered by the hub itself.
     pub fn ask(&mut self, head: &str) -> Answer {
         let socket = self.open();
@@ -431,7 +470,7 @@ impl Server {
 
     /// The same in a request with further header lines, such as the cookie of a session that is to be changed.
     pub fn log_in_with(&mut self, user: &str, lines: &str) -> String {
-        let socket = self.open();
+        let socket = self.open_from(HOME);
         self.send(
             socket,
             format!("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{lines}\r\n").as_bytes(),
@@ -447,7 +486,7 @@ impl Server {
 
     /// Logs out, in a request with this cookie.
     pub fn log_out(&mut self, cookie: &str) {
-        let socket = self.open();
+        let socket = self.open_from(HOME);
         let head = format!("POST /logout HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nCookie: {cookie}\r\n\r\n");
         self.send(socket, head.as_bytes());
         let request = self.request_of(socket);
@@ -477,6 +516,23 @@ impl Server {
         self.say(socket, "CONNECT", &[("accept-version", "1.2")], "");
         assert_eq!(self.heard(socket)[0].command, "CONNECTED");
         socket
+    }
+
+    /// A STOMP conversation of a user of its own, in this version; who joined for it is not told.
+    pub fn talk(&mut self, user: &str, version: &str) -> SocketId {
+        let cookie = self.log_in(user);
+        let socket = self.ws("/stomp", &cookie);
+        self.say(socket, "CONNECT", &[("accept-version", version)], "");
+        assert_eq!(self.heard(socket)[0].header("version"), Some(version));
+        self.seen();
+        socket
+    }
+
+    /// These frames came, and no others.
+    pub fn assert_heard(&mut self, socket: SocketId, commands: &[&str]) -> Vec<Stomp> {
+        let heard = self.heard(socket);
+        assert_eq!(heard.iter().map(|frame| frame.command.as_str()).collect::<Vec<_>>(), commands, "{heard:?}");
+        heard
     }
 
     /// Sends a STOMP frame in a message of its own.
@@ -524,8 +580,7 @@ impl Server {
     /// An honest client is served: it logs in, connects, subscribes, sends and is answered.
     pub fn assert_serves(&mut self) {
         let cookie = self.log_in("honest");
-        let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99));
-        let socket = self.open_from(address);
+        let socket = self.open_from(HOME);
         self.upgrade(socket, "/stomp", &cookie);
         self.say(socket, "CONNECT", &[("accept-version", "1.2")], "");
         self.say(socket, "SUBSCRIBE", &[("id", "0"), ("destination", "/topic/honest"), ("receipt", "s")], "");
@@ -559,6 +614,14 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Sockets that were closed are not spoken of again: a test may have very many.
+    pub fn forget_sockets(&mut self) {
+        self.sockets.retain(|_, socket| !socket.closed);
+        self.seen = VecDeque::new();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -570,6 +633,11 @@ impl Drop for Server {
         }
         self.assert_forgets();
     }
+}
+
+/// A head with these further lines.
+pub fn get(path: &str, lines: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n")
 }
 
 /// The head of a handshake that is in order, with further header lines.

@@ -177,16 +177,8 @@ impl Coded for Setup {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let bits = [
-            self.external,
-            self.rated,
-            self.beats,
-            self.touchy,
-            self.paced,
-            self.sample,
-            self.proxied,
-            self.renews,
-        ];
+        let bits =
+            [self.external, self.rated, self.beats, self.touchy, self.paced, self.sample, self.proxied, self.renews];
         out.push(bits.iter().rev().fold(0, |all, bit| all << 1 | u8::from(*bit)));
         out.push(self.total);
     }

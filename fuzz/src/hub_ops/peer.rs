@@ -95,9 +95,7 @@ impl Peer {
         assert_eq!(second & 0x80, 0, "a server does not mask");
         let (len, head) = match (second, rest) {
             (126, [a, b, ..]) => (usize::from(u16::from_be_bytes([*a, *b])), 4),
-            (127, [a, b, c, d, e, f, g, h, ..]) => {
-                (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) as usize, 10)
-            }
+            (127, [a, b, c, d, e, f, g, h, ..]) => (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) as usize, 10),
             (126 | 127, _) => return 0,
             (len, _) => (usize::from(len), 2),
         };
@@ -232,8 +230,8 @@ pub(super) fn stomp(frame: &Stomp) -> Vec<u8> {
         Stomp::Disconnect { receipt: asked } => format!("DISCONNECT\n{}\n\0", receipt(asked)),
         Stomp::HeartBeat {} => "\n".to_owned(),
         Stomp::Odd { command, header: Bytes(header), body: Bytes(body) } => {
-            let command = ["ACK", "NACK", "BEGIN", "MESSAGE", "STOMP", "send", "ABORT", "SEND"]
-                [usize::from(*command) % 8];
+            let command =
+                ["ACK", "NACK", "BEGIN", "MESSAGE", "STOMP", "send", "ABORT", "SEND"][usize::from(*command) % 8];
             let parts = [command.as_bytes(), b"\n", header, b"\n\n", body, b"\0"].concat();
             return self::frame(0x82, &parts);
         }
