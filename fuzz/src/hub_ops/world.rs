@@ -1,15 +1,14 @@
 //! Kernel, peers, application and store around a hub, and what must hold after each operation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tethered_core::broker::access::Rules;
 use tethered_core::config::{Config, Endpoint, Login, Renew, Store};
-use tethered_core::hub::{
-    Action, Change, DeliveryKind, Event, Hub, Message, Notice, Open, Payload, Response, To, Who,
-};
 use tethered_core::http;
+use tethered_core::hub::record::{Explainer, Line, Played};
+use tethered_core::hub::{Action, Change, DeliveryKind, Event, Hub, Message, Notice, Open, Payload, Response, To, Who};
 use tethered_core::ids::{CallId, ClientId, SocketId};
 use tethered_core::session::memory::Memory;
 use tethered_core::session::{self as session, Answer, Cause, Record};
@@ -39,6 +38,8 @@ pub(super) struct World {
     busy: bool,
     /// It was busy at the last call.
     late: bool,
+    /// All that was polled.
+    actions: Vec<String>,
     /// Clients whose session was over before the present call.
     dead: Vec<ClientId>,
 }
@@ -67,7 +68,8 @@ struct Client {
 impl World {
     pub(super) fn new(setup: &Setup) -> Self {
         let now = Now { mono: Instant::from_millis(START_MS), wall: UnixMillis::from_millis(WALL_MS) };
-        let hub = Hub::new(config(setup), SEED, now).expect("the configuration is in order");
+        let mut hub = Hub::new(config(setup), SEED, now).expect("the configuration is in order");
+        hub.record(true).expect("nothing has come in");
         Self {
             setup: *setup,
             hub,
@@ -84,15 +86,13 @@ impl World {
             notices: true,
             busy: false,
             late: false,
+            actions: Vec::new(),
             dead: Vec::new(),
         }
     }
 
     fn now(&self) -> Now {
-        Now {
-            mono: Instant::from_millis(self.now_ms),
-            wall: UnixMillis::from_millis(WALL_MS + self.now_ms - START_MS),
-        }
+        Now { mono: Instant::from_millis(self.now_ms), wall: UnixMillis::from_millis(WALL_MS + self.now_ms - START_MS) }
     }
 
     pub(super) fn perform(&mut self, op: &Op) {
@@ -167,7 +167,7 @@ impl World {
             }
             Op::Poll { count } => {
                 for _ in 0..*count {
-                    let Some(action) = self.hub.poll() else { break };
+                    let Some(action) = self.poll() else { break };
                     self.act(action);
                 }
             }
@@ -275,6 +275,41 @@ impl World {
         assert!(self.clients.iter().all(|client| client.left), "a client that never left");
         self.wait(60_000);
         assert_eq!(self.hub.stats().buffered_bytes, 0);
+        self.again();
+    }
+
+    /// What was recorded gives the same actions, the same bytes and the same recording.
+    fn again(&mut self) {
+        let recording = self.hub.take_record();
+        let lines: Vec<Line> = recording.lines().map(|line| Line::parse(line).expect(line)).collect();
+        let mut hub = Hub::from_record(config(&self.setup), &lines[0]).expect("a recording begins");
+        hub.record(true).expect("nothing has come in");
+        let (mut actions, mut sent) = (Vec::new(), BTreeMap::<_, Vec<u8>>::new());
+        let mut explainer = self.sockets.first().map(|socket| Explainer::new(socket.id));
+        let mut other = Hub::from_record(config(&self.setup), &lines[0]).expect("a recording begins");
+        for line in &lines[1..] {
+            let replayed = hub.replay(line, |_, played| match played {
+                Played::Action(action) => actions.push(format!("{action:?}")),
+                Played::Written { socket, bytes } => sent.entry(socket).or_default().extend(bytes),
+                other => panic!("what is this? {other:?}"),
+            });
+            replayed.expect("the same");
+            if let Some(explainer) = &mut explainer {
+                explainer.play(&mut other, line).expect("the same");
+            }
+        }
+        while let Some(action) = hub.poll() {
+            actions.push(format!("{action:?}"));
+        }
+        assert_eq!(hub.take_record(), recording);
+        assert_eq!(actions, self.actions);
+        for socket in &self.sockets {
+            assert_eq!(sent.remove(&socket.id).unwrap_or_default(), socket.peer.all);
+        }
+        if let Some(mut explainer) = explainer {
+            explainer.finish(&mut other);
+            assert!(explainer.take().contains("opened") && !explainer.why().contains("still open"));
+        }
     }
 
     // --- sockets
@@ -583,9 +618,15 @@ impl World {
 
     fn work(&mut self) {
         self.store_notices();
-        while let Some(action) = self.hub.poll() {
+        while let Some(action) = self.poll() {
             self.act(action);
         }
+    }
+
+    fn poll(&mut self) -> Option<Action> {
+        let action = self.hub.poll()?;
+        self.actions.push(format!("{action:?}"));
+        Some(action)
     }
 
     fn act(&mut self, action: Action) {
