@@ -328,8 +328,12 @@ impl World {
         self.receive(at, &bytes, cut);
     }
 
+    /// Frames go to a socket that speaks WebSocket, if one does.
     fn receive_at(&mut self, socket: u8, bytes: &[u8], cut: u8) {
-        if let Some(at) = self.pick(socket) {
+        let open = (0..self.sockets.len()).filter(|&at| !self.sockets[at].closed);
+        let speaking: Vec<usize> = open.filter(|&at| self.sockets[at].peer.speaks()).collect();
+        let speaking = if socket < 240 { pick(&speaking, socket).copied() } else { None };
+        if let Some(at) = speaking.or_else(|| self.pick(socket)) {
             self.receive(at, bytes, cut);
         }
     }
