@@ -142,6 +142,7 @@ impl Hub {
         if it.phase == Phase::Joined {
             self.actions.push_back(Action::Left { client: id, token, cause, principal });
         }
+        self.raise_write(slot);
         Some(slot)
     }
 

@@ -25,6 +25,7 @@ mod sessions;
 mod socket;
 mod stats;
 mod stomp;
+mod timer;
 mod upgrade;
 
 use alloc::boxed::Box;
@@ -379,3 +380,6 @@ impl Hub {
 
 /// How many idle busy-parts are kept.
 const POOL: usize = 1_024;
+
+#[cfg(test)]
+mod tests;

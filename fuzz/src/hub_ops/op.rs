@@ -45,7 +45,7 @@ macro_rules! coded {
 
 coded! {
     /// One thing that happens. Sockets, clients, sessions and the like are picked by number, modulo how many there are;
-    /// a number may well name one that is gone.
+    /// high numbers may name a socket that is gone.
     pub enum Op {
         /// A connection is accepted.
         Open { address: u8, secure: bool },
@@ -103,6 +103,8 @@ coded! {
         Reply { client: u8, destination: u8, blocks: u8 },
         /// It sends a raw message.
         Send { client: u8, blocks: u8, binary: bool },
+        /// A client spoke in a protocol of the application's own.
+        Activity { client: u8 },
         /// It answers a request.
         Respond { socket: u8, status: u8, change: u8, user: u8 },
         /// It ends clients.

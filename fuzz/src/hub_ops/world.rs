@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use tethered_core::broker::access::Rules;
 use tethered_core::config::{Config, Endpoint, Login, Renew, Store};
+use tethered_core::hub::{
+    Action, Change, DeliveryKind, Event, Hub, Message, Notice, Open, Payload, Response, To, Who,
+};
 use tethered_core::http;
-use tethered_core::hub::{Action, Change, DeliveryKind, Event, Hub, Message, Notice, Open, Payload, Response, To, Who};
 use tethered_core::ids::{CallId, ClientId, SocketId};
 use tethered_core::session::memory::Memory;
 use tethered_core::session::{self as session, Answer, Cause, Record};
@@ -28,6 +30,8 @@ pub(super) struct World {
     store: Memory,
     calls: Vec<(CallId, session::Op)>,
     asked: BTreeSet<u64>,
+    /// Sockets whose request waits for the application.
+    handed: BTreeSet<u64>,
     /// Subscriptions that the application was given.
     subscriptions: Vec<(ClientId, Box<str>)>,
     slow: bool,
@@ -74,6 +78,7 @@ impl World {
             store: Memory::new(SEED, TIMEOUT_MS, 100, now.mono),
             calls: Vec::new(),
             asked: BTreeSet::new(),
+            handed: BTreeSet::new(),
             subscriptions: Vec::new(),
             slow: false,
             notices: true,
@@ -84,7 +89,10 @@ impl World {
     }
 
     fn now(&self) -> Now {
-        Now { mono: Instant::from_millis(self.now_ms), wall: UnixMillis::from_millis(WALL_MS + self.now_ms - START_MS) }
+        Now {
+            mono: Instant::from_millis(self.now_ms),
+            wall: UnixMillis::from_millis(WALL_MS + self.now_ms - START_MS),
+        }
     }
 
     pub(super) fn perform(&mut self, op: &Op) {
@@ -216,6 +224,10 @@ impl World {
                     self.turn(|hub, now| hub.send(now, client, payload));
                 }
             }
+            Op::Activity { client } => {
+                let Some(client) = pick(&self.clients, *client).map(|client| client.id) else { return };
+                self.turn(|hub, now| hub.handle(now, Event::Activity { client }));
+            }
             Op::Respond { socket, status, change, user } => {
                 if let Some(at) = self.pick(*socket) {
                     self.respond(at, u16::from(*status) * 3, *change, *user);
@@ -235,15 +247,21 @@ impl World {
         while !self.calls.is_empty() {
             self.answer(0, 0);
         }
+        // In half of the worlds those who do not read never will.
         for at in 0..self.sockets.len() {
-            self.sockets[at].room = None;
-            self.writable(at);
+            if self.setup.total.is_multiple_of(2) {
+                self.sockets[at].room = None;
+                self.writable(at);
+            }
         }
-        self.wait(5_000);
-        for at in 0..self.sockets.len() {
-            let socket = &self.sockets[at];
-            assert!(socket.closed || socket.reading || !socket.peer.speaks(), "input is never taken again");
+        self.wait(2_000);
+        for socket in &self.sockets {
+            let fine = socket.closed || socket.reading || socket.blocked || !socket.peer.speaks();
+            assert!(fine || self.setup.paced, "input is never taken again");
         }
+        self.wait(30_000);
+        let waits = |socket: &Socket| socket.closed || self.handed.contains(&socket.id.to_raw());
+        assert!(self.sockets.iter().all(waits), "a silent socket lives for ever");
         for at in 0..self.sockets.len() {
             self.hang_up(at);
             if !self.sockets[at].closed {
@@ -291,11 +309,13 @@ impl World {
         opened.map(|_| self.sockets.len() - 1)
     }
 
+    /// A socket that is open; from 240 on one of the newest 16, open or not, 255 being the newest.
     fn pick(&self, at: u8) -> Option<usize> {
-        // The newest ones are the most telling.
-        let from = self.sockets.len().saturating_sub(16);
-        let count = self.sockets.len() - from;
-        (count > 0).then(|| from + usize::from(at) % count)
+        if at >= 240 {
+            return self.sockets.len().checked_sub(usize::from(255 - at) + 1);
+        }
+        let open: Vec<usize> = (0..self.sockets.len()).filter(|&at| !self.sockets[at].closed).collect();
+        pick(&open, at).copied()
     }
 
     fn session(&self, at: u8) -> Option<String> {
@@ -393,6 +413,9 @@ impl World {
         }
         self.now_ms = until;
         self.tick();
+        if ms > 1_000 && !self.busy && !self.setup.paced {
+            assert!(self.over(1_000).is_empty(), "a second after the end of its session a client is still there");
+        }
     }
 
     // --- the store
@@ -470,6 +493,7 @@ impl World {
 
     fn respond(&mut self, at: usize, status: u16, change: u8, user: u8) {
         let socket = self.sockets[at].id;
+        self.handed.remove(&socket.to_raw());
         let mut http = if status.is_multiple_of(2) {
             http::Response::new(status)
         } else {
@@ -590,16 +614,18 @@ impl World {
                 assert!(!present, "closed before its client left");
             }
             Action::Session { call, op } => self.asked(call, op),
-            Action::Deliver { client, delivery, .. } => {
+            Action::Deliver { client, token, delivery } => {
                 assert!(!self.dead.contains(&client), "delivered after the end of the session");
                 let known = self.clients.iter().find(|it| it.id == client).expect("it has joined");
                 assert!(!known.left, "delivered after it left");
+                assert_eq!(known.token, token);
                 if let DeliveryKind::Subscribe { id } = delivery.kind {
                     self.subscriptions.push((client, id));
                 }
             }
             Action::Request { socket, token, .. } => {
                 self.find(socket, token);
+                self.handed.insert(socket.to_raw());
             }
             Action::Joined { client, token, .. } => {
                 assert!(!self.clients.iter().any(|it| it.id == client), "joined twice");
