@@ -1,6 +1,7 @@
 //! Servers from end to end under one load: processor time and system calls a message, resident memory an idle socket.
 //!
-//! Each server is a process on the first processor, the load is this process on the second one. Prints Markdown.
+//! Each server is a process on the first processor, the load is this process on the second one. Prints Markdown. Words
+//! after `--` choose tables: those whose title has one of them, or `memory`.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -18,16 +19,22 @@ fn main() -> io::Result<()> {
     process::pin(1)?;
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    for (title, in_flight, bytes) in [
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |title: &str| words.is_empty() || words.iter().any(|word| title.contains(word.as_str()));
+    let cases = [
         ("Ping-pong, 16 B", 1, 16),
         ("Ping-pong, 1 KiB", 1, 1_024),
         ("16 in flight, 16 B", 16, 16),
         ("16 in flight, 1 KiB", 16, 1_024),
         ("16 in flight, 16 KiB", 16, 16_384),
-    ] {
+    ];
+    for (title, in_flight, bytes) in cases.into_iter().filter(|(title, ..)| wanted(title)) {
         messages(program, title, in_flight, bytes)?;
     }
-    memory(program)
+    if wanted("memory") {
+        memory(program)?;
+    }
+    Ok(())
 }
 
 #[derive(Clone, Copy)]
