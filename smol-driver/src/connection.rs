@@ -254,7 +254,7 @@ enum Wrote {
     Failed,
 }
 
-#[expect(single_use_lifetimes, reason = "an associated type cannot have an elided one")]
+#[expect(single_use_lifetimes, reason = "an anonymous lifetime in `impl Trait` is not stable")]
 fn write_some<'a>(mut stream: &TcpStream, mut output: impl Iterator<Item = &'a [u8]>) -> Wrote {
     let Some(first) = output.next() else { return Wrote::Nothing };
     let second = output.next();

@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use tethered_core::broker::access::Rules;
 use tethered_core::config::{Config, Endpoint, Login, Renew, Store};
-use tethered_core::hub::{
-    Action, Change, DeliveryKind, Event, Hub, Message, Notice, Open, Payload, Response, To, Who,
-};
 use tethered_core::http;
+use tethered_core::hub::{Action, Change, DeliveryKind, Event, Hub, Message, Notice, Open, Payload, Response, To, Who};
 use tethered_core::ids::{CallId, ClientId, SocketId};
 use tethered_core::session::memory::Memory;
 use tethered_core::session::{self as session, Answer, Cause, Record};
@@ -89,10 +87,7 @@ impl World {
     }
 
     fn now(&self) -> Now {
-        Now {
-            mono: Instant::from_millis(self.now_ms),
-            wall: UnixMillis::from_millis(WALL_MS + self.now_ms - START_MS),
-        }
+        Now { mono: Instant::from_millis(self.now_ms), wall: UnixMillis::from_millis(WALL_MS + self.now_ms - START_MS) }
     }
 
     pub(super) fn perform(&mut self, op: &Op) {
