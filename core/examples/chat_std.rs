@@ -9,18 +9,14 @@ use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::time::{self, Duration, SystemTime};
 use std::{collections::HashMap, error::Error, sync::LazyLock, thread};
 
-use tethered_core::broker::access::Rules;
-use tethered_core::config::Config;
-use tethered_core::http;
 use tethered_core::hub::{Action, Change, Event, Hub, Message, Open, Response, To};
-use tethered_core::ids::SocketId;
 use tethered_core::time::{Instant, Now, UnixMillis};
+use tethered_core::{broker::access::Rules, config::Config, http, ids::SocketId};
 
 enum Input {
     Accepted(TcpStream),
-    /// No bytes: the end.
     Read(u64, Vec<u8>),
-    Written(u64, usize),
+    Written(u64),
 }
 
 struct Peer {
@@ -54,18 +50,17 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let (over, bytes) = (bytes.is_empty(), &mut bytes[..]);
                 hub.handle(now(), if over { Event::Closed { socket } } else { Event::Received { socket, bytes } });
             }
-            Ok(Input::Written(token, len)) => {
+            Ok(Input::Written(token)) => {
                 let Some(it) = peers.get_mut(&token) else { continue };
                 it.writing = false;
-                hub.handle(now(), Event::Sent { socket: it.socket, len });
-                write(it, &hub);
+                write(it, &mut hub);
             }
             Err(_) => hub.handle(now(), Event::Tick),
         }
         while let Some(action) = hub.poll() {
             match action {
-                Action::Write { token, .. } => peers.get_mut(&token).into_iter().for_each(|it| write(it, &hub)),
-                Action::Shutdown { token, .. } => drop(peers.get(&token).map(|it| it.stream.shutdown(Shutdown::Write))),
+                Action::Write { token, .. } => peers.get_mut(&token).into_iter().for_each(|it| write(it, &mut hub)),
+                Action::Shutdown { token, .. } => drop(peers.get(&token).map(|it| it.writer.send(Vec::new()))),
                 Action::Close { token, .. } => drop(peers.remove(&token).map(|it| it.stream.shutdown(Shutdown::Both))),
                 Action::Request { socket, request, .. } => {
                     let path = if request.http.method() == "POST" { request.http.path() } else { "/" };
@@ -76,8 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     hub.respond(now(), socket, Response { http, session });
                 }
                 Action::Deliver { delivery, .. } => {
-                    let name = delivery.principal.as_deref().unwrap_or_default();
-                    let body = [name.as_bytes(), b": ", &delivery.body].concat();
+                    let body = [delivery.principal.unwrap_or_default().as_bytes(), b": ", &delivery.body].concat();
                     hub.publish(now(), To::Destination("/topic/chat"), &Message { body: &body, ..Message::default() });
                 }
                 _ => {}
@@ -87,12 +81,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn write(it: &mut Peer, hub: &Hub) {
+fn write(it: &mut Peer, hub: &mut Hub) {
     let bytes = if it.writing { Vec::new() } else { hub.output(it.socket).collect::<Vec<_>>().concat() };
-    it.writing |= !bytes.is_empty() && it.writer.send(bytes).is_ok();
+    if !bytes.is_empty() {
+        // What is taken counts as sent: it cannot be had back.
+        hub.handle(now(), Event::Sent { socket: it.socket, len: bytes.len() });
+        it.writing = it.writer.send(bytes).is_ok();
+    }
 }
 
-/// Starts the two threads of a connection. Returns where to put what is to be written.
 fn spawn(token: u64, stream: &TcpStream, inputs: &SyncSender<Input>) -> io::Result<Sender<Vec<u8>>> {
     let (mut source, mut sink) = (stream.try_clone()?, stream.try_clone()?);
     let (read, written) = (inputs.clone(), inputs.clone());
@@ -105,8 +102,10 @@ fn spawn(token: u64, stream: &TcpStream, inputs: &SyncSender<Input>) -> io::Resu
         read.send(Input::Read(token, Vec::new()))
     });
     thread::spawn(move || {
-        let mut write = |bytes: &[u8]| sink.write_all(bytes).map(|()| written.send(Input::Written(token, bytes.len())));
-        output.iter().try_for_each(|bytes| write(&bytes).map(drop))
+        output.iter().try_for_each(|bytes| {
+            let _ = if bytes.is_empty() { sink.shutdown(Shutdown::Write) } else { sink.write_all(&bytes) };
+            written.send(Input::Written(token))
+        })
     });
     Ok(writer)
 }

@@ -6,19 +6,16 @@
 use std::time::{self, Duration, SystemTime};
 use std::{collections::HashMap, error::Error, sync::LazyLock};
 
-use tethered_core::broker::access::Rules;
-use tethered_core::config::Config;
-use tethered_core::http;
 use tethered_core::hub::{Action, Change, Event, Hub, Message, Open, Response, To};
-use tethered_core::ids::SocketId;
 use tethered_core::time::{Instant, Now, UnixMillis};
+use tethered_core::{broker::access::Rules, config::Config, http, ids::SocketId};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream, task::JoinHandle};
 
 enum Input {
     /// No bytes: the end.
     Read(u64, Vec<u8>),
-    Written(u64, usize),
+    Written(u64),
 }
 
 struct Peer {
@@ -54,18 +51,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     let (over, bytes) = (bytes.is_empty(), &mut bytes[..]);
                     hub.handle(now(), if over { Event::Closed { socket } } else { Event::Received { socket, bytes } });
                 }
-                Input::Written(token, len) => {
+                Input::Written(token) => {
                     let Some(it) = peers.get_mut(&token) else { continue };
                     it.writing = false;
-                    hub.handle(now(), Event::Sent { socket: it.socket, len });
-                    write(it, &hub);
+                    write(it, &mut hub);
                 }
             },
             () = tokio::time::sleep(Duration::from_millis(wait)) => hub.handle(now(), Event::Tick),
         }
         while let Some(action) = hub.poll() {
             match action {
-                Action::Write { token, .. } => peers.get_mut(&token).into_iter().for_each(|it| write(it, &hub)),
+                Action::Write { token, .. } => peers.get_mut(&token).into_iter().for_each(|it| write(it, &mut hub)),
                 Action::Shutdown { token, .. } => drop(peers.get(&token).map(|it| it.writer.try_send(Vec::new()))),
                 Action::Close { token, .. } => drop(peers.remove(&token).map(|it| it.task.abort())),
                 Action::Request { socket, request, .. } => {
@@ -77,8 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     hub.respond(now(), socket, Response { http, session });
                 }
                 Action::Deliver { delivery, .. } => {
-                    let name = delivery.principal.as_deref().unwrap_or_default();
-                    let body = [name.as_bytes(), b": ", &delivery.body].concat();
+                    let body = [delivery.principal.unwrap_or_default().as_bytes(), b": ", &delivery.body].concat();
                     hub.publish(now(), To::Destination("/topic/chat"), &Message { body: &body, ..Message::default() });
                 }
                 _ => {}
@@ -88,9 +83,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn write(it: &mut Peer, hub: &Hub) {
+fn write(it: &mut Peer, hub: &mut Hub) {
     let bytes = if it.writing { Vec::new() } else { hub.output(it.socket).collect::<Vec<_>>().concat() };
-    it.writing |= !bytes.is_empty() && it.writer.try_send(bytes).is_ok();
+    if !bytes.is_empty() {
+        // What is taken counts as sent: it cannot be had back.
+        hub.handle(now(), Event::Sent { socket: it.socket, len: bytes.len() });
+        it.writing = it.writer.try_send(bytes).is_ok();
+    }
 }
 
 async fn serve(token: u64, mut stream: TcpStream, inputs: Sender<Input>, mut output: Receiver<Vec<u8>>) {
@@ -105,7 +104,7 @@ async fn serve(token: u64, mut stream: TcpStream, inputs: Sender<Input>, mut out
     let write = async {
         while let Some(bytes) = output.recv().await {
             let _ = if bytes.is_empty() { sink.shutdown().await } else { sink.write_all(&bytes).await };
-            let _ = inputs.send(Input::Written(token, bytes.len())).await;
+            let _ = inputs.send(Input::Written(token)).await;
         }
     };
     tokio::join!(read, write);

@@ -7,17 +7,16 @@ use std::time::{self, Duration, SystemTime};
 use std::{collections::HashMap, error::Error, sync::LazyLock};
 
 use tethered_core::config::{Config, Endpoint};
-use tethered_core::http;
 use tethered_core::hub::{Action, Change, DeliveryKind, Event, Hub, Open, Payload, Response};
-use tethered_core::ids::SocketId;
 use tethered_core::time::{Instant, Now, UnixMillis};
+use tethered_core::{http, ids::SocketId};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener, net::TcpStream, task::JoinHandle};
 
 enum Input {
     /// No bytes: the end.
     Read(u64, Vec<u8>),
-    Written(u64, usize),
+    Written(u64),
 }
 
 struct Peer {
@@ -54,18 +53,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     let (over, bytes) = (bytes.is_empty(), &mut bytes[..]);
                     hub.handle(now(), if over { Event::Closed { socket } } else { Event::Received { socket, bytes } });
                 }
-                Input::Written(token, len) => {
+                Input::Written(token) => {
                     let Some(it) = peers.get_mut(&token) else { continue };
                     it.writing = false;
-                    hub.handle(now(), Event::Sent { socket: it.socket, len });
-                    write(it, &hub);
+                    write(it, &mut hub);
                 }
             },
             () = tokio::time::sleep(Duration::from_millis(wait)) => hub.handle(now(), Event::Tick),
         }
         while let Some(action) = hub.poll() {
             match action {
-                Action::Write { token, .. } => peers.get_mut(&token).into_iter().for_each(|it| write(it, &hub)),
+                Action::Write { token, .. } => peers.get_mut(&token).into_iter().for_each(|it| write(it, &mut hub)),
                 Action::Shutdown { token, .. } => drop(peers.get(&token).map(|it| it.writer.try_send(Vec::new()))),
                 Action::Close { token, .. } => drop(peers.remove(&token).map(|it| it.task.abort())),
                 Action::Request { socket, .. } => {
@@ -84,9 +82,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn write(it: &mut Peer, hub: &Hub) {
+fn write(it: &mut Peer, hub: &mut Hub) {
     let bytes = if it.writing { Vec::new() } else { hub.output(it.socket).collect::<Vec<_>>().concat() };
-    it.writing |= !bytes.is_empty() && it.writer.try_send(bytes).is_ok();
+    if !bytes.is_empty() {
+        // What is taken counts as sent: it cannot be had back.
+        hub.handle(now(), Event::Sent { socket: it.socket, len: bytes.len() });
+        it.writing = it.writer.try_send(bytes).is_ok();
+    }
 }
 
 async fn serve(token: u64, mut stream: TcpStream, inputs: Sender<Input>, mut output: Receiver<Vec<u8>>) {
@@ -102,7 +104,7 @@ async fn serve(token: u64, mut stream: TcpStream, inputs: Sender<Input>, mut out
         while let Some(bytes) = output.recv().await {
             // A write that fails needs no word: the reader tells.
             let _ = if bytes.is_empty() { sink.shutdown().await } else { sink.write_all(&bytes).await };
-            let _ = inputs.send(Input::Written(token, bytes.len())).await;
+            let _ = inputs.send(Input::Written(token)).await;
         }
     };
     tokio::join!(read, write);

@@ -218,40 +218,75 @@ impl Connection {
     fn write(&mut self, hub: &mut Hub, now: Now) {
         let socket = self.id;
         loop {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let (mut count, mut len) = (0, 0);
-            for (slice, bytes) in slices.iter_mut().zip(hub.output(socket)) {
-                *slice = IoSlice::new(bytes);
-                len += bytes.len();
-                count += 1;
-            }
-            if count == 0 {
-                return;
-            }
-            match self.stream.get().write_vectored(&slices[..count]) {
-                Ok(written) => {
-                    let short = written < len;
-                    hub.handle(now, Event::Sent { socket, len: written });
-                    if short {
-                        break;
-                    }
-                    if count < SLICES {
-                        return;
-                    }
+            match write_some(self.stream.get(), hub, socket) {
+                Wrote::Nothing => return,
+                Wrote::All { len } => return hub.handle(now, Event::Sent { socket, len }),
+                Wrote::Some { len } => hub.handle(now, Event::Sent { socket, len }),
+                Wrote::Short { len } => {
+                    self.blocked = true;
+                    self.stream.blocked();
+                    return hub.handle(now, Event::Sent { socket, len });
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    hub.handle(now, Event::Sent { socket, len: 0 });
-                    break;
-                }
-                Err(_) => {
+                Wrote::Failed => {
                     self.ended = true;
                     return hub.handle(now, Event::Closed { socket });
                 }
             }
         }
-        self.blocked = true;
-        self.stream.blocked();
+    }
+}
+
+/// What came of a write.
+enum Wrote {
+    /// There was nothing to write.
+    Nothing,
+    All {
+        len: usize,
+    },
+    /// As much as one write takes; more waits.
+    Some {
+        len: usize,
+    },
+    /// The system takes no more for now.
+    Short {
+        len: usize,
+    },
+    Failed,
+}
+
+fn write_some(mut stream: &TcpStream, hub: &Hub, socket: SocketId) -> Wrote {
+    let mut output = hub.output(socket);
+    let Some(first) = output.next() else { return Wrote::Nothing };
+    let second = output.next();
+    let (mut len, mut more) = (first.len(), false);
+    let written = if let Some(second) = second {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip([first, second].into_iter().chain(output)) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        len = slices.iter().map(|slice| slice.len()).sum();
+        more = count == SLICES;
+        retry(|| stream.write_vectored(&slices[..count]))
+    } else {
+        retry(|| stream.write(first))
+    };
+    match written {
+        Ok(written) if written < len => Wrote::Short { len: written },
+        Ok(len) if more => Wrote::Some { len },
+        Ok(len) => Wrote::All { len },
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Wrote::Short { len: 0 },
+        Err(_) => Wrote::Failed,
+    }
+}
+
+fn retry(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match write() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

@@ -52,8 +52,7 @@ impl Hub {
         let due = self.due(slot);
         let Some(generation) = self.sockets.generation(slot) else { return };
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if due < socket.armed {
-            socket.armed = due;
+        if socket.armed.lower(due) {
             self.wheel.arm(key(SOCKET, slot, generation), due);
         }
     }
@@ -61,10 +60,9 @@ impl Hub {
     fn socket_due(&mut self, slot: u32) {
         let now = self.now.mono;
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if socket.armed > now {
+        if !socket.armed.fired(now) {
             return;
         }
-        socket.armed = Instant::NEVER;
         if self.due(slot) <= now {
             self.overdue(slot);
         }

@@ -26,6 +26,7 @@ mod sessions;
 mod socket;
 mod stats;
 mod stomp;
+mod timer;
 mod upgrade;
 
 use alloc::boxed::Box;
@@ -239,7 +240,9 @@ impl Hub {
         }
     }
 
-    /// What waits to be written on a socket, oldest first: for `writev`. Say with [`Event::Sent`] what was taken.
+    /// What waits to be written on a socket, oldest first: for `writev`. Say with [`Event::Sent`] what was taken, before
+    /// anything else is handed in: what waits may be dropped when a client ends, and what was taken cannot be had back.
+    /// Who writes later copies it, says so at once, and shuts or closes only after the copy is written.
     pub fn output(&self, socket: SocketId) -> impl Iterator<Item = &[u8]> {
         self.sockets
             .get(socket.slot(), socket.generation())
@@ -403,3 +406,6 @@ impl Hub {
 
 /// How many idle busy-parts are kept.
 const POOL: usize = 1_024;
+
+#[cfg(test)]
+mod tests;

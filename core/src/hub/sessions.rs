@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use super::action::{Action, Ended};
 use super::event::Notice;
 use super::socket::{NONE, Phase};
+use super::timer::Armed;
 use super::{Hub, Response};
 use crate::config::{Config, Store};
 use crate::ids::SocketId;
@@ -40,8 +41,7 @@ pub(super) struct Bound {
     id: Arc<str>,
     principal: Option<Arc<str>>,
     life: Life,
-    /// For when a timer is armed.
-    armed: Instant,
+    armed: Armed,
     /// How many ids it has had here: an answer about an earlier one is void.
     names: u32,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
@@ -127,7 +127,7 @@ impl Registry {
             id,
             principal: None,
             life: Life::claimed(now),
-            armed: Instant::NEVER,
+            armed: Armed::NONE,
             names: 1,
             first: NONE,
             clients: 0,
@@ -227,8 +227,8 @@ impl Hub {
     pub(super) fn session_due(&mut self, slot: u32) {
         let now = self.now.mono;
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        if bound.armed <= now {
-            bound.armed = Instant::NEVER;
+        if !bound.armed.fired(now) {
+            return;
         }
         let (outcome, ask) = bound.life.tick(now, &self.registry.times);
         self.turned(slot, outcome, ask);
@@ -356,8 +356,7 @@ impl Hub {
     fn arm_session(&mut self, slot: u32) {
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
         let due = bound.life.due(&self.registry.times);
-        if due < bound.armed {
-            bound.armed = due;
+        if bound.armed.lower(due) {
             let generation = self.registry.sessions.generation(slot).unwrap_or_default();
             self.wheel.arm(super::deadline::session_key(slot, generation), due);
         }

@@ -1,0 +1,68 @@
+//! What only the inside can tell.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::BytesMut;
+
+use super::*;
+use crate::http;
+use crate::stomp::{Command, Encoder, Version};
+use crate::time::UnixMillis;
+use crate::ws;
+
+fn at(ms: u64) -> Now {
+    Now { mono: Instant::from_millis(ms), wall: UnixMillis::from_millis(ms) }
+}
+
+fn settle(hub: &mut Hub, now: Now) {
+    while let Some(action) = hub.poll() {
+        match action {
+            Action::Write { socket, .. } => hub.handle(now, Event::Sent { socket, len: usize::MAX }),
+            Action::Request { socket, .. } => {
+                let session = Change::Login { principal: "rob".into(), attributes: vec![] };
+                hub.respond(now, socket, Response { http: http::Response::new(204), session });
+                let head: Vec<u8> = hub.output(socket).flatten().copied().collect();
+                hub.handle(now, Event::Sent { socket, len: usize::MAX });
+                let head = String::from_utf8(head).expect("a head");
+                let cookie = head.split("SESSION=").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie");
+                let handshake = alloc::format!(
+                    "GET /stomp HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: SESSION={cookie}\r\n\r\n"
+                );
+                hub.handle(now, Event::Received { socket, bytes: &mut handshake.into_bytes() });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn say(hub: &mut Hub, now: Now, socket: SocketId, command: Command, headers: &[(&str, &str)]) {
+    let (mut frame, mut bytes) = (BytesMut::new(), Vec::new());
+    Encoder::new(Version::V1_2).frame(&mut frame, command, headers.iter().copied(), b"");
+    ws::write_masked_frame(&mut bytes, true, ws::Opcode::Text, [1, 2, 3, 4], &frame);
+    hub.handle(now, Event::Received { socket, bytes: &mut bytes });
+    settle(hub, now);
+}
+
+#[test]
+fn a_busy_client_leaves_no_timers_behind() {
+    let mut hub = Hub::new(Config::default(), [9; 16], at(0)).expect("a valid configuration");
+    let socket = hub.open(at(0), Open { token: 0, address: None, secure: false }).expect("room");
+    let login = &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned();
+    hub.handle(at(0), Event::Received { socket, bytes: login });
+    settle(&mut hub, at(0));
+    say(&mut hub, at(0), socket, Command::Connect, &[("accept-version", "1.2"), ("host", "h")]);
+    say(&mut hub, at(0), socket, Command::Subscribe, &[("id", "0"), ("destination", "/topic/x")]);
+    let mut most = 0;
+    for step in 1..3_000 {
+        let now = at(step * 300);
+        hub.handle(now, Event::Tick);
+        say(&mut hub, now, socket, Command::Send, &[("destination", "/topic/x")]);
+        most = most.max(hub.wheel.len());
+    }
+    assert_eq!(hub.stats().clients, 1);
+    assert!(most <= 8, "{most} timers for one client");
+}
