@@ -37,45 +37,51 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-#[derive(Clone, Copy)]
-struct Figures {
+/// One server with its load.
+struct Pair {
+    server: Server,
+    load: Load,
     cpu_ns: f64,
     messages_a_second: f64,
-    calls: Option<f64>,
+}
+
+impl Pair {
+    fn turn(&mut self) -> io::Result<()> {
+        let cpu = self.server.cpu_time()?;
+        let messages = self.load.run(TURN)? as f64;
+        let cpu_ns = (self.server.cpu_time()? - cpu).as_nanos() as f64 / messages;
+        self.cpu_ns = self.cpu_ns.min(cpu_ns);
+        self.messages_a_second = self.messages_a_second.max(messages / TURN.as_secs_f64());
+        Ok(())
+    }
+
+    fn calls(&mut self) -> io::Result<String> {
+        let counter = self.server.count_system_calls();
+        let messages = self.load.run(TURN)? as f64;
+        Ok(counter.end().map_or("-".to_owned(), |calls| format!("{:.2}", calls as f64 / messages)))
+    }
 }
 
 fn messages(program: &Path, title: &str, in_flight: usize, bytes: usize) -> io::Result<()> {
     println!("\n{title}, {CONNECTIONS} connections:\n");
     println!("| server | CPU, ns a message | times ours | messages a second | system calls a message |");
     println!("| --- | ---: | ---: | ---: | ---: |");
-    let mut all = vec![Vec::new(); SERVERS.len()];
-    for _ in 0..ROUNDS {
-        for (i, (name, _)) in SERVERS.iter().enumerate() {
-            let server = Server::start(program, name)?;
-            let mut load = Load::connect(server.address, CONNECTIONS, Burst::new(in_flight, bytes))?;
-            all[i].push(measure(&server, &mut load)?);
-        }
+    let pair = |(name, _): &(&str, _)| {
+        let server = Server::start(program, name)?;
+        let load = Load::connect(server.address, CONNECTIONS, Burst::new(in_flight, bytes))?;
+        Ok(Pair { server, load, cpu_ns: f64::MAX, messages_a_second: 0.0 })
+    };
+    let mut pairs = SERVERS.iter().map(pair).collect::<io::Result<Vec<_>>>()?;
+    for _ in 0..TURNS {
+        pairs.iter_mut().try_for_each(Pair::turn)?;
     }
-    let mut ours = None;
-    for ((name, _), mut figures) in SERVERS.iter().zip(all) {
-        figures.sort_by(|a, b| a.cpu_ns.total_cmp(&b.cpu_ns));
-        let Figures { cpu_ns, messages_a_second, calls } = figures[figures.len() / 2];
-        let times = cpu_ns / *ours.get_or_insert(cpu_ns);
-        let calls = calls.map_or("-".to_owned(), |calls| format!("{calls:.2}"));
-        println!("| {name} | {cpu_ns:.0} | {times:.2} | {messages_a_second:.0} | {calls} |");
+    let ours = pairs[0].cpu_ns;
+    for ((name, _), pair) in SERVERS.iter().zip(&mut pairs) {
+        let calls = pair.calls()?;
+        let (cpu_ns, times, rate) = (pair.cpu_ns, pair.cpu_ns / ours, pair.messages_a_second);
+        println!("| {name} | {cpu_ns:.0} | {times:.2} | {rate:.0} | {calls} |");
     }
     Ok(())
-}
-
-fn measure(server: &Server, load: &mut Load) -> io::Result<Figures> {
-    load.run(Duration::from_millis(300))?;
-    let cpu = server.cpu_time()?;
-    let messages = load.run(TIME)? as f64;
-    let cpu_ns = (server.cpu_time()? - cpu).as_nanos() as f64 / messages;
-    let counter = server.count_system_calls();
-    let counted = load.run(TIME / 2)? as f64;
-    let calls = counter.end().map(|calls| calls as f64 / counted);
-    Ok(Figures { cpu_ns, messages_a_second: messages / TIME.as_secs_f64(), calls })
 }
 
 fn memory(program: &Path) -> io::Result<()> {
@@ -129,5 +135,6 @@ fn stomp(server: &Server, i: usize) -> io::Result<TcpStream> {
 
 const CONNECTIONS: usize = 100;
 const IDLE: usize = 10_000;
-const ROUNDS: usize = 3;
-const TIME: Duration = Duration::from_secs(2);
+/// Each server has so many turns, in alternation; its best counts, since others use this machine too.
+const TURNS: usize = 15;
+const TURN: Duration = Duration::from_millis(400);

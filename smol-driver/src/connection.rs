@@ -218,7 +218,7 @@ impl Connection {
     fn write(&mut self, hub: &mut Hub, now: Now) {
         let socket = self.id;
         loop {
-            match write_some(self.stream.get(), hub.output(socket)) {
+            match write_some(self.stream.get(), hub, socket) {
                 Wrote::Nothing => return,
                 Wrote::All { len } => return hub.handle(now, Event::Sent { socket, len }),
                 Wrote::Some { len } => hub.handle(now, Event::Sent { socket, len }),
@@ -254,8 +254,8 @@ enum Wrote {
     Failed,
 }
 
-#[expect(single_use_lifetimes, reason = "an anonymous lifetime in `impl Trait` is not stable")]
-fn write_some<'a>(mut stream: &TcpStream, mut output: impl Iterator<Item = &'a [u8]>) -> Wrote {
+fn write_some(mut stream: &TcpStream, hub: &Hub, socket: SocketId) -> Wrote {
+    let mut output = hub.output(socket);
     let Some(first) = output.next() else { return Wrote::Nothing };
     let second = output.next();
     let (mut len, mut more) = (first.len(), false);

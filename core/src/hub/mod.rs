@@ -233,11 +233,9 @@ impl Hub {
 
     /// The next thing to be done, or `None`: wait until [`next_deadline`](Self::next_deadline) or the next event.
     pub fn poll(&mut self) -> Option<Action> {
-        self.recording(record::Recorder::polled);
         loop {
-            match self.actions.pop_front()? {
-                Queued::Action(action) => return Some(action),
-                Queued::Receipt { client, id } => self.give_receipt(client, &id),
+            if let Some(action) = self.take_next()? {
+                return Some(action);
             }
         }
     }
@@ -316,6 +314,19 @@ impl Hub {
         self.drain_some();
         self.hand_out();
         self.pace_closes();
+    }
+
+    /// Takes what waits next: an action, or a receipt that is due now.
+    fn take_next(&mut self) -> Option<Option<Action>> {
+        let next = self.actions.pop_front()?;
+        self.recording(record::Recorder::taken);
+        match next {
+            Queued::Action(action) => Some(Some(action)),
+            Queued::Receipt { client, id } => {
+                self.give_receipt(client, &id);
+                Some(None)
+            }
+        }
     }
 
     fn live(&self, socket: SocketId) -> Option<u32> {

@@ -15,11 +15,11 @@
 //! 2026-11-22T14:03:07.747Z 0 begin 1 seed=00112233445566778899aabbccddeeff config=0123456789abcdef
 //! 2026-11-22T14:03:08.100Z 353 open 0.1 token=7 from=203.0.113.7 plain
 //! 2026-11-22T14:03:08.102Z 355 received 0.1 "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-//! 2026-11-22T14:03:08.102Z 355 polls=2 respond 0.1 204 stays headers=0 "" keep
-//! 2026-11-22T14:03:08.102Z 355 polls=1 sent 0.1 76
+//! 2026-11-22T14:03:08.102Z 355 taken=2 respond 0.1 204 stays headers=0 "" keep
+//! 2026-11-22T14:03:08.102Z 355 taken=1 sent 0.1 76
 //! ```
 //!
-//! Both clocks; how many times [`Hub::poll`] was called since the line before, if it was; then the input. An id is its
+//! Both clocks; how many actions were taken since the line before, if any were; then the input. An id is its
 //! slot and its generation. Texts are in quotes, with `\"`, `\\`, `\r`, `\n`, `\t`, `\0` and `\xHH`; bytes too, or, where
 //! that would double them, behind `=` in Base64 without padding. `config` is a digest of the [`Config`], which is not in it.
 
@@ -27,6 +27,7 @@ mod end;
 mod explain;
 mod line;
 mod overview;
+mod show;
 mod text;
 mod view;
 mod write;
@@ -47,6 +48,21 @@ pub use self::line::Line;
 pub use self::overview::Overview;
 pub use self::text::BadLine;
 pub(super) use self::write::Recorder;
+
+/// What a hub does while a recording is played.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Played {
+    /// It had this action taken.
+    Action(Action),
+    /// It had these bytes of its output written.
+    Written {
+        /// To this socket.
+        socket: SocketId,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
 
 /// Recording began too late: what came before is not in it, so it could not be played again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +88,7 @@ pub enum ReplayError {
     #[error(transparent)]
     BadConfig(#[from] ConfigError),
     /// The hub does something else than the one that was recorded: an input is missing, or was changed.
-    #[error("the recording and this hub went apart: a socket that was opened has another id now")]
+    #[error("the recording and this hub went apart: what it did then does not happen now")]
     Apart,
 }
 
@@ -118,15 +134,19 @@ impl Hub {
         Ok(Self::new(config, seed, line.now)?)
     }
 
-    /// Does what was done then: takes as many actions, gives them to `took`, and hands in the input.
+    /// Does what was done then: takes as many actions, and hands in the input. What is to be seen of that goes to `see`.
     ///
     /// # Errors
     /// [`ReplayError::Begin`] for another first line; [`ReplayError::Apart`] if it is noticed that the two differ.
-    pub fn replay(&mut self, line: &Line, mut took: impl FnMut(&Self, Action)) -> Result<(), ReplayError> {
-        for _ in 0..line.polls {
-            // Once there is nothing left, more questions change nothing.
-            let Some(action) = self.poll() else { break };
-            took(self, action);
+    pub fn replay(&mut self, line: &Line, mut see: impl FnMut(&Self, Played)) -> Result<(), ReplayError> {
+        for _ in 0..line.taken {
+            if let Some(action) = self.take_next().ok_or(ReplayError::Apart)? {
+                see(self, Played::Action(action));
+            }
+        }
+        if let Input::Sent { socket, len } = line.input {
+            let bytes = self.output(socket).flatten().copied().take(len).collect();
+            see(self, Played::Written { socket, bytes });
         }
         self.input(line)
     }

@@ -3,17 +3,17 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::explain::{Hex, Stamp, wall};
+use super::show::{Hex, Stamp, wall};
 use super::view::View;
 use crate::hub::Ended;
 use crate::session::Cause;
-use crate::time::{Now, UnixMillis};
+use crate::time::{Instant, Now, UnixMillis};
 
 /// What is known of a socket's end.
 #[derive(Debug, Default)]
 pub(super) struct End {
     pub(super) cause: Option<Cause>,
-    pub(super) ended: Option<Ended>,
+    ended: Option<Ended>,
     /// Code and reason of the Close frame.
     pub(super) close: Option<(u16, String)>,
     /// The last answer over HTTP.
@@ -21,6 +21,8 @@ pub(super) struct End {
     /// The peer went first.
     pub(super) peer: bool,
     pub(super) closed: bool,
+    /// When its client was gone.
+    at: Option<Instant>,
     /// Whose doing it was.
     doing: Option<String>,
     /// When its session was last renewed, and when it was to end.
@@ -33,10 +35,19 @@ pub(super) struct End {
 impl End {
     /// Its client is gone; `before` is how it was just before that.
     pub(super) fn gone(&mut self, now: Now, before: &View, doing: Option<String>) {
+        self.at = Some(now.mono);
         self.doing = doing;
         self.renewed = before.activity.and_then(|activity| wall(now, activity));
         self.deadline = before.deadline.and_then(|deadline| wall(now, deadline));
         self.unsent = wall(now, before.moved).filter(|_| before.unsent > 0).map(|since| (before.unsent, since));
+    }
+
+    /// Its session has ended. Where its client is gone with it, that is why, whether or not it had joined.
+    pub(super) fn session_ended(&mut self, now: Now, ended: Ended) {
+        if self.at == Some(now.mono) {
+            self.cause.get_or_insert(ended.cause);
+            self.ended.get_or_insert(ended);
+        }
     }
 
     pub(super) fn why(&self) -> String {
@@ -65,7 +76,7 @@ impl End {
                     text.push_str(&format!(" at {}", Stamp(deadline)));
                 }
                 if let Some(renewed) = self.renewed {
-                    text.push_str(&format!("; it was last renewed at {}", Stamp(renewed)));
+                    text.push_str(&format!("; it had last been renewed at {}", Stamp(renewed)));
                 }
                 text
             }

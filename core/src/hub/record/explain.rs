@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 
 use super::end::End;
 use super::line::{Input, Line, Notice, Who};
-use super::text::push_stamp;
+use super::show::{Hex, Stamp, Until, wall};
 use super::view::View;
 use super::{ReplayError, show_id};
 use crate::hub::sessions::fingerprint;
@@ -15,7 +15,7 @@ use crate::hub::socket::Role;
 use crate::hub::{Action, Change, Hub};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::session::{Answer, Op};
-use crate::time::{Instant, Now, UnixMillis};
+use crate::time::{Now, UnixMillis};
 
 /// Plays a recording and tells what befell one socket meanwhile.
 ///
@@ -86,9 +86,10 @@ impl Explainer {
     /// # Errors
     /// As [`Hub::replay`].
     pub fn play(&mut self, hub: &mut Hub, line: &Line) -> Result<(), ReplayError> {
-        for _ in 0..line.polls {
-            let Some(action) = hub.poll() else { break };
-            self.took(action);
+        for _ in 0..line.taken {
+            if let Some(action) = hub.take_next().ok_or(ReplayError::Apart)? {
+                self.took(action);
+            }
         }
         let before = View::of(hub, self.socket);
         let (request, doing) = (self.request(hub, line), doing(hub, line));
@@ -105,8 +106,9 @@ impl Explainer {
             (Some(before), Some(after)) => {
                 let (stomp, all) = (hub.stats.frames_in - frames.0, hub.stats.messages_in - frames.1);
                 self.count(line, before, after, if after.stomp { stomp } else { all });
-                self.answered(hub, before, after);
                 self.bound(before, after);
+                self.answered(hub, before, after);
+                self.crossing(before, after);
                 self.closing(hub, before, after);
             }
             (_, None) => {}
@@ -203,7 +205,7 @@ impl Explainer {
     }
 
     fn count(&mut self, line: &Line, before: &View, after: &View, messages: u64) {
-        self.tally.deadline = after.deadline.and_then(|deadline| wall(line.now, deadline));
+        self.tally.deadline = after.deadline.and_then(|deadline| wall(line.now, deadline)).or(self.tally.deadline);
         let own = matches!(&line.input, Input::Received { socket, .. } if *socket == self.socket);
         if own && before.role == Role::Ws && messages > 0 {
             self.tally.messages += messages;
@@ -233,7 +235,7 @@ impl Explainer {
         }
     }
 
-    /// Whose it is, and whether it may speak.
+    /// Whose it is.
     fn bound(&mut self, before: &View, after: &View) {
         self.client = after.client.or(self.client);
         if let Some(session) = &after.session
@@ -244,6 +246,10 @@ impl Explainer {
             self.say(format_args!("{verb}: {}", Hex(fingerprint(session))));
             self.sessions.push(session.clone());
         }
+    }
+
+    /// Whether messages may cross.
+    fn crossing(&mut self, before: &View, after: &View) {
         if after.role == Role::Ws && before.role != Role::Ws {
             let path = after.path.as_deref().unwrap_or_default();
             match &after.principal {
@@ -295,9 +301,9 @@ impl Explainer {
                 let (id, cause, detector) = (Hex(ended.session), ended.cause.as_str(), ended.detector.as_str());
                 let (late, sockets) = (ended.late_ms, ended.sockets);
                 self.say(format_args!(
-                    "session {id} has ended: {cause}, found by {detector}, {late} ms late, with {sockets} sockets"
+                    "session {id} has ended: {cause}, found by {detector}, {late} ms late; sockets under it: {sockets}"
                 ));
-                self.end.ended.get_or_insert(*ended);
+                self.end.session_ended(self.last, *ended);
             }
             Action::Shutdown { socket, .. } if socket == self.socket => {
                 self.say(format_args!("all is sent that will be"));
@@ -336,11 +342,11 @@ impl Explainer {
         self.tally.deadline = deadline;
         if messages > 0 {
             match renewing {
-                0 => self.line(last, format_args!("it has sent {messages} messages; none renewed its session")),
+                0 => self.line(last, format_args!("messages that came from it: {messages}; none renewed its session")),
                 _ => self.line(
                     last,
                     format_args!(
-                        "it has sent {messages} messages; {renewing} renewed its session, the last at {}{}",
+                        "messages that came from it: {messages}; {renewing} renewed its session, the last at {}{}",
                         Stamp(renewed),
                         Until(deadline)
                     ),
@@ -374,43 +380,6 @@ fn doing(hub: &Hub, line: &Line) -> Option<String> {
         _ => return None,
     }
     Some(doing)
-}
-
-/// What the wall clock showed, or will show, at an instant, by both clocks at another one.
-pub(super) fn wall(now: Now, at: Instant) -> Option<UnixMillis> {
-    (at != Instant::NEVER).then(|| now.wall.before(now.mono.since(at)).after(at.since(now.mono)))
-}
-
-/// A time as a recording writes it.
-pub(super) struct Stamp(pub(super) UnixMillis);
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        push_stamp(&mut text, self.0);
-        f.write_str(&text)
-    }
-}
-
-/// When a session ends, if that is known.
-struct Until(Option<UnixMillis>);
-
-impl fmt::Display for Until {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(until) => write!(f, "; unless it is renewed, the session ends at {}", Stamp(until)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The fingerprint of a session.
-pub(super) struct Hex(pub(super) [u8; 6]);
-
-impl fmt::Display for Hex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|&digit| f.write_char(char::from(digit)))
-    }
 }
 
 const STATUS_LINE: &[u8] = b"HTTP/1.1 ";

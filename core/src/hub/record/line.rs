@@ -19,7 +19,7 @@ use crate::time::{Instant, Now};
 #[derive(Debug)]
 pub struct Line {
     pub(super) now: Now,
-    pub(super) polls: u64,
+    pub(super) taken: u64,
     pub(super) input: Input,
 }
 
@@ -87,21 +87,16 @@ impl Line {
         let mut words = Words::new(line);
         let wall = words.stamp()?;
         let mono = Instant::from_millis(words.number("the monotonic time in milliseconds")?);
-        let polls =
-            if words.clone().option("polls=").is_some() { words.named("polls=", "polls= and a number")? } else { 0 };
+        let taken =
+            if words.clone().option("taken=").is_some() { words.named("taken=", "taken= and a number")? } else { 0 };
         let input = Input::read(&mut words)?;
         words.end()?;
-        Ok(Self { now: Now { mono, wall }, polls, input })
+        Ok(Self { now: Now { mono, wall }, taken, input })
     }
 
     /// When it came, by both clocks.
     pub fn now(&self) -> Now {
         self.now
-    }
-
-    /// How many times an action was asked for between the line before it and this one.
-    pub fn polls(&self) -> u64 {
-        self.polls
     }
 
     /// Whether it is the first line of a recording.
@@ -323,7 +318,7 @@ mod tests {
             ("", "column 1: a time such as 2026-11-22T14:44:07.747Z was expected"),
             ("# a note", "column 1: a time such as 2026-11-22T14:44:07.747Z was expected"),
             ("@1 x tick", "column 4: the monotonic time in milliseconds was expected"),
-            ("@1 2 polls=x tick", "column 6: polls= and a number was expected"),
+            ("@1 2 taken=x tick", "column 6: taken= and a number was expected"),
             ("@1 2 tick tock", "column 11: the end of the line was expected"),
             ("@1 2 closed 7", "column 13: the id of a socket, such as 7.1 was expected"),
             ("@1 2 open 1.1 token=1 from=nowhere plain", "column 23: from= and an address or - was expected"),

@@ -6,10 +6,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::explain::{Hex, Stamp};
 use super::line::{Input, Line};
+use super::show::{Hex, Stamp};
 use super::view::View;
-use super::{ReplayError, show_id};
+use super::{Played, ReplayError, show_id};
 use crate::hub::sessions::fingerprint;
 use crate::hub::{Action, Hub};
 use crate::ids::{ClientId, SocketId};
@@ -45,7 +45,11 @@ impl Overview {
     /// # Errors
     /// As [`Hub::replay`].
     pub fn play(&mut self, hub: &mut Hub, line: &Line) -> Result<(), ReplayError> {
-        hub.replay(line, |hub, action| self.took(hub, action))?;
+        hub.replay(line, |hub, played| {
+            if let Played::Action(action) = played {
+                self.took(hub, action);
+            }
+        })?;
         self.last = line.now.wall;
         if let Input::Open { socket: Some(socket), .. } = &line.input {
             self.sockets.insert(socket.to_raw(), Entry { opened: line.now.wall, ..Entry::default() });

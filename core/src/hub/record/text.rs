@@ -85,12 +85,25 @@ pub(super) fn push_stamp(out: &mut String, time: UnixMillis) {
     let ms = time.as_millis();
     let (days, of_day) = (ms / DAY_MS, ms % DAY_MS);
     let (year, month, day) = crate::http::civil(days);
-    let _ = if year > 9_999 {
-        write!(out, "@{ms}")
-    } else {
-        let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1_000 % 60);
-        write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", of_day % 1_000)
-    };
+    if year > 9_999 {
+        let _ = write!(out, "@{ms}");
+        return;
+    }
+    push_digits(out, year, 4);
+    for (before, number) in
+        [('-', month), ('-', day), ('T', of_day / 3_600_000), (':', of_day / 60_000 % 60), (':', of_day / 1_000 % 60)]
+    {
+        out.push(before);
+        push_digits(out, number, 2);
+    }
+    out.push('.');
+    push_digits(out, of_day % 1_000, 3);
+    out.push('Z');
+}
+
+/// The last so many digits of a number.
+fn push_digits(out: &mut String, number: u64, digits: u32) {
+    out.extend((0..digits).rev().map(|digit| char::from(b'0' + (number / 10_u64.pow(digit) % 10) as u8)));
 }
 
 /// The words of a line, one after the other.

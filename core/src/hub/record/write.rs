@@ -16,8 +16,8 @@ use crate::time::Now;
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     text: String,
-    /// Actions that were asked for since the last line.
-    polls: u64,
+    /// What was taken since the last line.
+    taken: u64,
 }
 
 impl Recorder {
@@ -33,8 +33,8 @@ impl Recorder {
         });
     }
 
-    pub(crate) fn polled(&mut self) {
-        self.polls += 1;
+    pub(crate) fn taken(&mut self) {
+        self.taken += 1;
     }
 
     /// `socket` is what became of it; `None` if it was refused.
@@ -189,12 +189,12 @@ impl Recorder {
     }
 
     fn line(&mut self, now: Now, kind: &str, write: impl FnOnce(&mut String)) {
-        let Self { text, polls } = self;
+        let Self { text, taken } = self;
         push_stamp(text, now.wall);
         push_word(text, now.mono.as_millis());
-        if *polls > 0 {
-            push_word(text, format_args!("polls={polls}"));
-            *polls = 0;
+        if *taken > 0 {
+            push_word(text, format_args!("taken={taken}"));
+            *taken = 0;
         }
         push_word(text, kind);
         write(text);
