@@ -20,12 +20,17 @@ start_server() {
     return 1
 }
 
-# Ends what start_server started.
+# Ends what start_server started: first with time to say goodbye, then without.
 stop_servers() {
-    local pid
+    local pid i
     [ -f "$pids" ] || return 0
     while read -r pid; do
-        kill "$pid" 2>/dev/null || true
+        kill "$pid" 2>/dev/null || continue
+        for ((i = 0; i < 50; i++)); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL "$pid" 2>/dev/null || true
     done <"$pids"
     rm -f "$pids"
 }

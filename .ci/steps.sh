@@ -10,7 +10,7 @@ about() {
     case $1 in
         fmt) echo "cargo fmt --check, everywhere" ;;
         clippy) echo "no warning in any target, the peers of the benches and the fuzz targets included" ;;
-        docs) echo "rustdoc without a warning" ;;
+        docs) echo "rustdoc without a warning; the code in README compiles" ;;
         test) echo "every test and doctest of the workspace: units, transcripts, simulator, hostile input, the C smoke test" ;;
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
@@ -43,6 +43,10 @@ step_clippy() {
 
 step_docs() {
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --lib
+    # The loop that README shows compiles.
+    cargo build --locked -p tethered-core
+    rustdoc --test --edition 2024 -L dependency=target/debug/deps \
+        --extern tethered_core=target/debug/libtethered_core.rlib README.md
 }
 
 step_test() {
@@ -124,7 +128,7 @@ step_autobahn() {
 step_stomp() {
     start_conformance_server
     STOMP_LOGIN="rob:password luke:password" STOMP_HEARTBEAT=1000,1000 \
-        bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp" -q
+        bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp"
 }
 
 # Without the transports of SockJS, which is not offered.

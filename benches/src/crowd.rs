@@ -46,6 +46,8 @@ impl Crowd {
         let hub = Hub::new(config, [5; 16], now).expect("a valid configuration");
         let mut crowd = Self { hub, clients: Vec::with_capacity(count), now };
         for n in 0..count {
+            // They come one after the other, so that the timers of one's arrival are over when the next ones are there.
+            crowd.pass(1);
             crowd.enter(n, n % ids.max(1), topic);
         }
         crowd

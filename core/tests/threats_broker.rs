@@ -5,7 +5,7 @@ mod harness;
 use harness::wire::{self, Frame, Stomp};
 use harness::{Server, config};
 use tethered_core::broker::access::Rules;
-use tethered_core::config::Config;
+use tethered_core::config::{Config, Endpoint, Login};
 use tethered_core::hub::{Action, Message, To};
 use tethered_core::session::Cause;
 
@@ -217,6 +217,37 @@ fn s18_unsubscribe_of_an_unknown_id() {
     let socket = server.talk("rob", "1.2");
     server.say(socket, "UNSUBSCRIBE", &[("id", "nobody"), ("receipt", "r")], "");
     server.assert_heard(socket, &["RECEIPT"]);
+}
+
+#[test]
+fn s18_what_was_subscribed_without_an_id_ends_by_its_destination() {
+    let mut server = Server::with(|config| {
+        let open = Endpoint { login: Login::None, ..Endpoint::stomp("/open") };
+        config.endpoints.push(open);
+    });
+    let rob = server.talk("rob", "1.0");
+    let nobody = server.ws("/open", "");
+    server.say(nobody, "CONNECT", &[], "");
+    server.heard(nobody);
+    for socket in [rob, nobody] {
+        for destination in ["/topic/a", "/topic/*", "/queue/{x}", "/user/queue/m"] {
+            server.say(socket, "SUBSCRIBE", &[("destination", destination)], "");
+        }
+        server.say(socket, "SEND", &[("destination", "/topic/a")], "");
+        server.say(socket, "SEND", &[("destination", "/queue/a")], "");
+        server.assert_heard(socket, &["MESSAGE"; 3]);
+        server.heard(rob);
+        for destination in ["/topic/a", "/topic/*", "/queue/{x}", "/user/queue/m"] {
+            server.say(socket, "UNSUBSCRIBE", &[("destination", destination)], "");
+        }
+        let now = server.now();
+        let message = Message { body: b"x", ..Message::default() };
+        let to = To::User { principal: "rob", destination: "/queue/m" };
+        assert_eq!(server.hub.publish(now, to, &message), 0);
+        server.say(socket, "SEND", &[("destination", "/topic/a")], "");
+        server.say(socket, "SEND", &[("destination", "/queue/a")], "");
+        server.assert_heard(socket, &[]);
+    }
 }
 
 #[test]

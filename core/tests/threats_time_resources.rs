@@ -416,6 +416,22 @@ fn e04_memory_is_full_of_what_nobody_reads() {
 }
 
 #[test]
+fn e04_sessions() {
+    let mut server = Server::with(|config| config.limits.sessions = 2);
+    let cookies = [server.log_in("rob"), server.log_in("luke")];
+    let socket = server.open();
+    server.send(socket, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let login = Change::Login { principal: "leia".into(), attributes: Vec::new() };
+    server.respond(socket, Response::new(204), login);
+    let answer = server.answer(socket);
+    assert_eq!((answer.status, answer.header("retry-after").is_some(), answer.header("set-cookie")), (503, true, None));
+    server.stomp(&cookies[1]);
+    server.log_out(&cookies[0]);
+    server.log_in("leia");
+    server.log_out(&cookies[1]);
+}
+
+#[test]
 fn e04_messages_a_second() {
     let mut server = Server::with(|config| config.limits.message_rate = 100);
     let socket = server.ws("/echo", "");
@@ -435,22 +451,26 @@ fn e04_messages_a_second() {
 #[test]
 fn e05_connects_and_closes() {
     let mut server = Server::with(crowd);
-    let cookie = server.log_in("rob");
-    let head = handshake("/stomp", &format!("Cookie: {cookie}\r\n"));
-    let round = |server: &mut Server| {
-        // As they come: some say nothing, some half a head, some ask, some talk and some break the rules.
+    let mut number = 0_u32;
+    let mut round = |server: &mut Server| {
+        // As they come, each from an address of its own and with names of its own: some say nothing, some half a head,
+        // some ask, some talk and some break the rules.
+        let cookie = server.log_in(&format!("rob {number}"));
+        let head = handshake("/stomp", &format!("Cookie: {cookie}\r\n"));
         let mut sockets = Vec::new();
-        for i in 0..1_000 {
-            let socket = server.open();
+        for _ in 0..1_000 {
+            number += 1;
+            let socket = server.open_from(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number)));
+            let (id, topic) = (format!("sub-{number}"), format!("/topic/{number}"));
             let all = [
                 head.clone().into_bytes(),
                 wire::text(wire::stomp("CONNECT", &[("accept-version", "1.2")], b"")),
-                wire::text(wire::stomp("SUBSCRIBE", &[("id", "0"), ("destination", "/topic/a")], b"")),
-                wire::text(wire::stomp("SEND", &[("destination", "/topic/a")], &[b'x'; 500])),
+                wire::text(wire::stomp("SUBSCRIBE", &[("id", &id), ("destination", &topic)], b"")),
+                wire::text(wire::stomp("SEND", &[("destination", &topic)], &[b'x'; 500])),
                 wire::frame(0x83, b""),
             ]
             .concat();
-            server.send(socket, &all[..all.len() * (i % 11) / 10]);
+            server.send(socket, &all[..all.len() * (number as usize % 11) / 10]);
             sockets.push(socket);
             if sockets.len() > 20 {
                 server.hang_up(sockets.remove(0));
@@ -459,6 +479,7 @@ fn e05_connects_and_closes() {
         for socket in sockets {
             server.hang_up(socket);
         }
+        server.log_out(&cookie);
         server.wait(61_000);
         server.assert_forgets();
         server.forget_sockets();

@@ -5,9 +5,11 @@
 
 mod op;
 mod peer;
+mod setup;
 mod world;
 
-pub use self::op::{Bytes, Coded, Op, Setup, Stomp, encode};
+pub use self::op::{Bytes, Coded, Op, Stomp, encode};
+pub use self::setup::Setup;
 use self::world::World;
 
 /// Runs one input; panics where an invariant breaks.

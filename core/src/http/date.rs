@@ -26,7 +26,7 @@ pub(super) fn push_date(out: &mut Vec<u8>, time: UnixMillis) {
 }
 
 /// Year, month from 1, day from 1 of a day since 1970, by Hinnant's algorithm on years that begin in March.
-fn civil(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

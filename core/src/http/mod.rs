@@ -31,6 +31,7 @@ pub mod upgrade;
 pub use body::{BodyDecoder, CONTINUE};
 pub use chunked::Chunked;
 pub use cookie::Encoding;
+pub(crate) use date::civil;
 pub use forwarded::{ForwardedStyle, Proxies};
 pub use head::parse;
 pub use limits::Limits;

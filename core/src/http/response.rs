@@ -93,6 +93,15 @@ impl Response {
         Ok(self)
     }
 
+    /// The headers that were appended, names as they were written.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.split(|&byte| byte == b'\n').filter_map(|line| {
+            let line = line.strip_suffix(b"\r")?;
+            let colon = memchr::memchr(b':', line)?;
+            Some((core::str::from_utf8(line.get(..colon)?).ok()?, line.get(colon + 2..)?))
+        })
+    }
+
     /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
@@ -342,6 +351,8 @@ mod tests {
         ) {
             let mut response = Response::new(status).with_body(body.clone());
             let sent: Vec<_> = headers.iter().filter(|(name, value)| response.header(name, value).is_ok()).collect();
+            let given: Vec<_> = sent.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+            prop_assert_eq!(response.headers().collect::<Vec<_>>(), given);
             let mut out = Vec::new();
             response.write(&mut out, Exchange { keep_alive, ..KEPT }, None);
 

@@ -67,6 +67,7 @@ pub enum Who<'a> {
 impl Hub {
     /// Sends a STOMP MESSAGE to all who subscribed. Returns how many they are (0 while it waits behind a wide fan-out).
     pub fn publish(&mut self, now: Now, to: To<'_>, message: &Message<'_>) -> usize {
+        self.recording(|record| record.publish(now, to, message));
         self.begin(now);
         let id = self.message_id();
         let shown;
@@ -84,6 +85,7 @@ impl Hub {
 
     /// Answers a SUBSCRIBE to an application destination with one MESSAGE.
     pub fn answer(&mut self, now: Now, client: ClientId, destination: &str, subscription: &str, message: &Message<'_>) {
+        self.recording(|record| record.answer(now, client, destination, subscription, message));
         self.begin(now);
         if let Some(it) = self.clients.get(client.slot(), client.generation())
             && it.phase == Phase::Joined
@@ -101,6 +103,7 @@ impl Hub {
 
     /// Sends a message to a client of a raw endpoint.
     pub fn send(&mut self, now: Now, client: ClientId, payload: Payload<'_>) {
+        self.recording(|record| record.send(now, client, payload));
         self.begin(now);
         if self.clients.get(client.slot(), client.generation()).is_some_and(|it| it.phase == Phase::Joined) {
             match payload {
@@ -114,6 +117,7 @@ impl Hub {
     /// Ends clients at once: nothing more crosses, their sockets are closed with 1008 (1001 for [`Cause::Drain`]).
     /// Returns how many.
     pub fn end(&mut self, now: Now, who: Who<'_>, cause: Cause) -> usize {
+        self.recording(|record| record.end(now, who, cause));
         self.begin(now);
         let ended = match who {
             Who::Client(client) => {
@@ -159,6 +163,7 @@ impl Hub {
 
     /// The server is going down: no more sockets are taken, each client gets 1001, requests under way are answered.
     pub fn drain(&mut self, now: Now) {
+        self.recording(|record| record.drain(now));
         self.begin(now);
         self.draining = true;
         self.drained = Some(0);

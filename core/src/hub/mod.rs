@@ -4,7 +4,7 @@
 //! - *the world*: [`Hub::open`], [`Hub::handle`];
 //! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
 //! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::answer`], [`Hub::send`], [`Hub::end`], [`Hub::drain`];
-//! - *looking*: [`Hub::stats`].
+//! - *looking*: [`Hub::stats`], and [`record`] for what came in.
 //!
 //! Any number of calls may come before a drain of the actions; batching is the point. One turn is bounded: what is left
 //! over makes [`Hub::next_deadline`] now. The same seed, calls and times give the same actions, byte for byte.
@@ -20,6 +20,7 @@ mod inbound;
 mod outbound;
 mod output;
 mod publish;
+pub mod record;
 mod request;
 mod sessions;
 mod socket;
@@ -97,6 +98,10 @@ pub struct Hub {
     overdue: VecDeque<(CallId, Instant)>,
     draining: bool,
     stats: Stats,
+    seed: [u8; 16],
+    /// Nothing has come in yet.
+    fresh: bool,
+    recorder: Option<Box<record::Recorder>>,
 }
 
 /// A connection that was accepted.
@@ -158,6 +163,9 @@ impl Hub {
             overdue: VecDeque::new(),
             draining: false,
             stats: Stats::default(),
+            seed,
+            fresh: true,
+            recorder: None,
             config,
         })
     }
@@ -171,11 +179,13 @@ impl Hub {
         let limits = &self.config.limits;
         if self.draining || self.sockets.len() >= limits.total as usize + limits.half_open as usize {
             self.stats.refused += 1;
+            self.recording(|record| record.open(now, &open, None));
             return Err(Full);
         }
         let address = self.addresses.enter(open.address);
         let (slot, generation) = self.sockets.insert(Socket::new(open.token, address, open.secure, self.now.mono));
         let id = SocketId::new(slot, generation);
+        self.recording(|record| record.open(now, &open, Some(id)));
         self.stats.opened += 1;
         self.half_open(id, address);
         self.arm_socket(slot);
@@ -185,6 +195,7 @@ impl Hub {
 
     /// Something happened.
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
+        self.recording(|record| record.event(now, &event));
         self.begin(now);
         match event {
             Event::Received { socket, bytes } => {
@@ -223,9 +234,8 @@ impl Hub {
     /// The next thing to be done, or `None`: wait until [`next_deadline`](Self::next_deadline) or the next event.
     pub fn poll(&mut self) -> Option<Action> {
         loop {
-            match self.actions.pop_front()? {
-                Queued::Action(action) => return Some(action),
-                Queued::Receipt { client, id } => self.give_receipt(client, &id),
+            if let Some(action) = self.take_next()? {
+                return Some(action);
             }
         }
     }
@@ -286,6 +296,7 @@ impl Hub {
     /// Takes the time, and does what it is time for before anything else.
     fn begin(&mut self, now: Now) {
         self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+        self.fresh = false;
         if let Some(memory) = &mut self.memory {
             memory.tick(self.now.mono);
         }
@@ -303,6 +314,19 @@ impl Hub {
         self.drain_some();
         self.hand_out();
         self.pace_closes();
+    }
+
+    /// Takes what waits next: an action, or a receipt that is due now.
+    fn take_next(&mut self) -> Option<Option<Action>> {
+        let next = self.actions.pop_front()?;
+        self.recording(record::Recorder::taken);
+        match next {
+            Queued::Action(action) => Some(Some(action)),
+            Queued::Receipt { client, id } => {
+                self.give_receipt(client, &id);
+                Some(None)
+            }
+        }
     }
 
     fn live(&self, socket: SocketId) -> Option<u32> {

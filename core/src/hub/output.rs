@@ -103,6 +103,18 @@ impl Output {
         })
     }
 
+    /// The last frame that waits, also if it is written in part. For a socket that speaks WebSocket.
+    pub(crate) fn last_frame(&self) -> Option<&[u8]> {
+        let mut rest = self.segments.back()?.as_slice();
+        loop {
+            let len = frame_len(rest)?;
+            match rest.get(len..) {
+                Some([]) | None => return Some(rest),
+                Some(behind) => rest = behind,
+            }
+        }
+    }
+
     /// The first `len` bytes are written. Returns how many there were.
     pub(crate) fn advance(&mut self, now: Instant, len: usize) -> usize {
         let len = len.min(self.len);
@@ -282,6 +294,8 @@ mod tests {
             let end = edges.into_iter().find(|&e| e >= written).unwrap_or(29);
             assert_eq!(all(&output), whole[written.min(29)..end], "after {written}");
             assert_eq!(output.len(), end - written.min(29));
+            output.own(NOW, |bytes| bytes.extend(frame(2)));
+            assert_eq!(output.last_frame(), Some(&frame(2)[..]));
         }
     }
 }

@@ -247,6 +247,7 @@ impl Hub {
     /// The embedder's answer to an [`Action::Request`]. Its change to the session is carried out first; where that
     /// fails since the store is away, the answer is 503 instead. Ignored if the socket is gone or nothing was asked.
     pub fn respond(&mut self, now: crate::time::Now, socket: SocketId, response: Response) {
+        self.recording(|record| record.respond(now, socket, &response));
         self.begin(now);
         if let Some(slot) = self.live(socket)
             && let Some(pending) = self.pending_mut(slot)

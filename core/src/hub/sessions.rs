@@ -86,6 +86,10 @@ impl Registry {
         self.sessions.slot(slot).is_none_or(|bound| bound.life.passes(now))
     }
 
+    pub(super) fn life(&self, slot: u32) -> Option<&Life> {
+        self.sessions.slot(slot).map(|bound| &bound.life)
+    }
+
     pub(super) fn principal(&self, slot: u32) -> Option<Arc<str>> {
         self.sessions.slot(slot).and_then(|bound| bound.principal.clone())
     }

@@ -229,9 +229,8 @@ impl Hub {
             },
             Route::User(_) if pattern.is_some() => return Err("A user destination must be named in full".into()),
             Route::User(rest) => {
-                // Nobody but the user's own sockets: an endpoint without login has a name of its own for each client.
-                let principal = self.principal(client).unwrap_or_else(|| anonymous(self.client_id(client).to_raw()));
-                self.subscribe(client, &id, Target::User { principal: &principal, suffix: rest })?;
+                let name = self.name_of(client);
+                self.subscribe(client, &id, Target::User { principal: &name, suffix: rest })?;
             }
         }
         Ok(())
@@ -248,21 +247,30 @@ impl Hub {
     }
 
     fn unsubscribe_frame(&mut self, client: u32, frame: &Frame<'_>) {
+        let name = self.name_of(client);
+        let limits = &self.config.limits;
         let Some(it) = self.clients.slot_mut(client) else { return };
         match (frame.header("id"), frame.header("destination")) {
             (Some(id), _) => {
                 self.broker.unsubscribe(&mut it.subscriptions, &id);
             }
             (None, Some(destination)) => {
-                let principal = self.registry.principal(it.session);
-                let target = match destination.strip_prefix(USER) {
-                    Some(rest) => Target::User { principal: principal.as_deref().unwrap_or_default(), suffix: rest },
-                    None => Target::Destination(&destination),
+                let pattern = Pattern::parse(&destination, limits.destination_bytes, limits.destination_segments);
+                let target = match (destination.strip_prefix(USER), pattern) {
+                    (Some(rest), _) => Target::User { principal: &name, suffix: rest },
+                    (None, Ok(pattern)) if is_pattern(&destination) => Target::Pattern(pattern),
+                    (None, _) => Target::Destination(&destination),
                 };
                 self.broker.unsubscribe_target(&mut it.subscriptions, &target);
             }
             (None, None) => {}
         }
+    }
+
+    /// Whose a client's user destinations are: an endpoint without login has a name of its own for each client, so that
+    /// they are nobody else's.
+    fn name_of(&self, client: u32) -> Arc<str> {
+        self.principal(client).unwrap_or_else(|| anonymous(self.client_id(client).to_raw()))
     }
 
     /// RECEIPT if asked for, then Close 1000; nothing that comes after it is handled.

@@ -134,9 +134,14 @@ impl Life {
         self.state == State::Loading
     }
 
-    #[cfg(test)]
+    /// When it ends unless it is renewed; [`Instant::NEVER`] while nobody has said.
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// When the last message that renews came; before the first one, when somebody first claimed the session.
+    pub(crate) fn last_activity(&self) -> Instant {
+        self.activity
     }
 
     /// A client joins: it is bound only by an answer to a question asked after this.

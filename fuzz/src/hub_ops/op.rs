@@ -1,5 +1,7 @@
 //! The operations, and the bytes they are made from: one for the kind, then its fields. Any bytes are operations.
 
+use super::setup::Setup;
+
 /// Something that is read from the fuzzer's bytes, and written as a seed.
 pub trait Coded: Sized {
     /// The next one; `None` where the bytes end.
@@ -133,54 +135,6 @@ coded! {
         Odd { command: u8, header: Bytes, body: Bytes },
         /// A part of a frame: the rest comes with the next message.
         Part { bytes: Bytes },
-    }
-}
-
-/// How the hub is set up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Setup {
-    /// Sessions live outside.
-    pub external: bool,
-    /// MSG_RATE is on.
-    pub rated: bool,
-    /// Heart-beats are offered.
-    pub beats: bool,
-    /// Each message touches.
-    pub touchy: bool,
-    /// One close a second.
-    pub paced: bool,
-    /// Access rules as in the sample.
-    pub sample: bool,
-    /// Peers are listed proxies.
-    pub proxied: bool,
-    /// Everything renews.
-    pub renews: bool,
-    /// One socket more than this is too many.
-    pub total: u8,
-}
-
-impl Coded for Setup {
-    fn read(input: &mut &[u8]) -> Option<Self> {
-        let (bits, total) = (u8::read(input)?, u8::read(input)?);
-        let bit = |at: u8| bits >> at & 1 == 1;
-        Some(Self {
-            external: bit(0),
-            rated: bit(1),
-            beats: bit(2),
-            touchy: bit(3),
-            paced: bit(4),
-            sample: bit(5),
-            proxied: bit(6),
-            renews: bit(7),
-            total: total % 16,
-        })
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        let bits =
-            [self.external, self.rated, self.beats, self.touchy, self.paced, self.sample, self.proxied, self.renews];
-        out.push(bits.iter().rev().fold(0, |all, bit| all << 1 | u8::from(*bit)));
-        out.push(self.total);
     }
 }
 

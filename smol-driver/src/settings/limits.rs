@@ -166,6 +166,7 @@ limits! {
     HEADERS Count stomp.headers: "headers of a STOMP frame"
     HEADER_BYTES Bytes stomp.header_bytes: "all of them together"
     SUBS Count subscriptions: "subscriptions of one client"
+    PATTERNS Count patterns: "different patterns that are subscribed to, in all"
     DEST Bytes destination_bytes: "a destination"
     SEGMENTS Count destination_segments: "its segments"
     BEAT Time beat_floor_ms: "shortest STOMP heart-beat; shorter ones are raised to it"
