@@ -3,11 +3,12 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use tethered_core::ws::{Opcode, write_masked_frame};
+use tethered_smol::Clock;
 
 use super::load;
 
@@ -54,9 +55,9 @@ impl Fan {
     /// # Errors
     /// What the system says, and a connection that ends.
     pub fn run(&mut self, time: Duration) -> io::Result<u64> {
-        let until = Instant::now() + time;
+        let clock = Clock::start();
         let mut delivered = 0;
-        while Instant::now() < until {
+        while u128::from(clock.now().mono.as_millis()) < time.as_millis() {
             self.publisher.write_all(&self.burst)?;
             let wanted = self.messages * self.subscribers.len() as u64;
             let mut seen = 0;
