@@ -128,7 +128,7 @@ step_autobahn() {
 step_stomp() {
     start_conformance_server
     STOMP_LOGIN="rob:password luke:password" STOMP_HEARTBEAT=1000,1000 \
-        bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp" -q
+        bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp"
 }
 
 # Without the transports of SockJS, which is not offered.
