@@ -98,13 +98,16 @@ fn code(file: &Path) -> Vec<(usize, String)> {
     for (at, line) in read(file).lines().enumerate() {
         let line = line.split("//").next().unwrap_or_default();
         match code.last_mut() {
-            Some((_, last)) if last.contains("use ") && last.contains('{') && !last.contains([';', '}']) => {
-                last.push_str(line.trim_start());
-            }
+            Some((_, last)) if is_use(last) && !last.contains(';') => last.push_str(line.trim_start()),
             _ => code.push((at + 1, line.to_owned())),
         }
     }
     code
+}
+
+fn is_use(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("use ") || line.starts_with("pub") && line.contains(" use ")
 }
 
 /// The modules of the crate that a line in a module so deep names.
