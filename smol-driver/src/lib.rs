@@ -39,7 +39,8 @@
 //! # }
 //! ```
 //!
-//! Beside it live the parts of the reference server, the program `tethered`: its [`settings`] and its [`demo`].
+//! Beside it live the parts of the reference server, the program `tethered`: its [`settings`], its [`demo`], and the
+//! [`replay`] of what it recorded.
 //!
 //! It runs on Linux, where sockets are watched by an edge-triggered epoll of its own, and on other Unix systems, where
 //! async-io watches each of them.
@@ -55,6 +56,8 @@ mod handle;
 mod listen;
 mod log;
 mod ready;
+mod record;
+pub mod replay;
 mod server;
 pub mod settings;
 mod signal;
@@ -64,5 +67,6 @@ pub use self::clock::Clock;
 pub use self::handle::{CALLS, Handle, NotTaken, Whose};
 pub use self::listen::{ListenError, Listeners};
 pub use self::log::{LINES_A_SECOND, Level, Log};
+pub use self::record::Recording;
 pub use self::server::{End, Server};
 pub use self::signal::end_on_signals;

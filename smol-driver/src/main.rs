@@ -1,7 +1,9 @@
 //! The reference server: settings, hub, sockets and the demo, put together.
 #![forbid(unsafe_code)]
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,8 +12,8 @@ use tethered_core::hub::{Delivery, Hub, Request, Response};
 use tethered_core::ids::{ClientId, SocketId};
 use tethered_core::session::Cause;
 use tethered_smol::demo::{Demo, Reply};
-use tethered_smol::settings::{self, Command, Machine, PASSWORD_BYTES_MAX, Settings, Source};
-use tethered_smol::{Application, Clock, Context, End, Level, Listeners, Log, Server, end_on_signals};
+use tethered_smol::settings::{self, Command, Machine, PASSWORD_BYTES_MAX, Replay, Settings, Source};
+use tethered_smol::{Application, Clock, Context, End, Level, Listeners, Log, Recording, Server, end_on_signals};
 
 /// The demo with what it must be given from outside: randomness, and threads for slow work.
 struct Served(Demo);
@@ -56,12 +58,13 @@ fn main() -> ExitCode {
     let source = Source {
         arguments: std::env::args_os().skip(1),
         variables: std::env::vars_os(),
-        read: |path: &std::path::Path| std::fs::read_to_string(path),
+        read: |path: &Path| std::fs::read_to_string(path),
         machine: Machine::of_this_process(),
     };
     let done = match settings::command(source) {
         Ok(Command::Print(text)) => std::io::stdout().write_all(text.as_bytes()).map_err(Into::into),
         Ok(Command::HashPassword) => hash_password(),
+        Ok(Command::Replay(what)) => replay(&what),
         Ok(Command::Serve(settings)) => serve(&settings),
         Ok(_) => Ok(()),
         Err(error) => Err(error.into()),
@@ -94,6 +97,14 @@ fn hash_password() -> Result<(), Failure> {
     Ok(())
 }
 
+fn replay(what: &Replay) -> Result<(), Failure> {
+    let open = || File::open(&what.file).map(BufReader::new);
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let told = tethered_smol::replay::replay(&what.file, open, what.of, &mut out);
+    out.flush()?;
+    told.map_err(|error| format!("{}: {error}", what.file.display()).into())
+}
+
 fn serve(settings: &Settings) -> Result<(), Failure> {
     let clock = Clock::start();
     let log = Log::new(settings.log);
@@ -115,7 +126,11 @@ fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     log.write(clock.now(), Level::Info, "limits", &[("limits", &settings.limits_line())]);
     let addresses = listeners.addresses();
-    let server = Server::new(hub, Served(Demo::new(settings, key)), clock, listeners, log.clone())?;
+    let mut server = Server::new(hub, Served(Demo::new(settings, key)), clock, listeners, log.clone())?;
+    if let Some(file) = &settings.record {
+        let recording = Recording::open(Path::new(file), settings.record_limit, &settings.for_recording());
+        server.record(recording.map_err(|error| format!("--record {file}: {error}"))?)?;
+    }
     let executor = smol::LocalExecutor::new();
     executor.spawn(end_on_signals(server.handle())?).detach();
     // From here on a signal ends it in order.

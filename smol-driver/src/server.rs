@@ -11,6 +11,7 @@ use smol::channel::Receiver;
 use smol::future::FutureExt;
 use smol::stream::Stream;
 use smol::{Timer, future};
+use tethered_core::hub::record::TooLate;
 use tethered_core::hub::{Action, Event, Hub, Open};
 use tethered_core::time::{self, Now};
 
@@ -21,6 +22,7 @@ use crate::handle::{Call, Handle, channel};
 use crate::listen::Listeners;
 use crate::log::{Level, Log};
 use crate::ready::{Ready, Watched};
+use crate::record::{Recording, Stopped};
 
 /// One [`Hub`] with sockets: it accepts, reads, writes and keeps time until it is told to stop.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub struct Server<A: Application> {
     /// By when the drain that is under way is over.
     drained: Option<time::Instant>,
     timer: Option<(Instant, Timer)>,
+    recording: Option<Recording>,
 }
 
 /// How a [`Server`] came to its end.
@@ -87,7 +90,18 @@ impl<A: Application> Server<A> {
             paused: None,
             drained: None,
             timer: None,
+            recording: None,
         })
+    }
+
+    /// Has everything that comes in written to this file from now on.
+    ///
+    /// # Errors
+    /// [`TooLate`], if the hub has been told of anything already.
+    pub fn record(&mut self, mut recording: Recording) -> Result<(), TooLate> {
+        recording.begin(&mut self.hub)?;
+        self.recording = Some(recording);
+        Ok(())
     }
 
     /// The way in from other threads and tasks.
@@ -105,13 +119,16 @@ impl<A: Application> Server<A> {
             let now = self.clock.now();
             let busy = self.turn(now)?;
             if let Some(end) = self.end(now) {
+                self.write_recording(now);
                 return Ok((end, self.app));
             }
             if !busy {
                 turns = 0;
+                self.write_recording(now);
                 self.wait(now).await?;
             } else if turns == TURNS_AT_A_STRETCH {
                 turns = 0;
+                self.write_recording(now);
                 future::yield_now().await;
             } else {
                 turns += 1;
@@ -141,6 +158,19 @@ impl<A: Application> Server<A> {
         self.log.tell_suppressed(now);
         let left = self.hub.next_deadline().is_some_and(|(at, _)| at <= now.mono);
         Ok(changes > 0 || called || accepting || left || self.connections.is_busy())
+    }
+
+    fn write_recording(&mut self, now: Now) {
+        let Some(recording) = &mut self.recording else { return };
+        let why = match recording.take(&mut self.hub) {
+            Ok(()) => return,
+            Err(Stopped::Full) => "it has reached its limit (--record-limit)".to_owned(),
+            Err(Stopped::Failed(error)) => error.to_string(),
+        };
+        self.recording = None;
+        // Ending is always possible.
+        let _ = self.hub.record(false);
+        self.log.write(now, Level::Warn, "recording ended", &[("why", &why)]);
     }
 
     fn take_calls(&mut self, now: Now) -> bool {

@@ -50,6 +50,7 @@ ends, by time or by logout, each of its sockets is closed at once.
 
 Usage: tethered [FLAGS]
        tethered hash-password
+       tethered replay FILE [--socket ID | --session FINGERPRINT]
 
 Without flags it serves a chat to try it with at http://localhost:8080/,
 with sessions kept in its own memory. Users rob and luke, password: password.
@@ -61,6 +62,12 @@ Examples:
       Serve the network, with users of one's own.
   tethered hash-password
       Read a password from the standard input, write the hash for [users].
+  tethered --record calls.txt
+      Keep all that comes in, cookies too: a secret file.
+  tethered replay calls.txt
+      List the sockets in it, with their ids and sessions.
+  tethered replay calls.txt --socket 7.1
+      Tell what befell one of them, and why it was closed.
   tethered --session-timeout 12h --print-config > tethered.toml
       Start a file of settings from those in effect.
 ";

@@ -10,6 +10,7 @@ use super::error::{Place, SettingsError};
 use super::machine::Machine;
 use super::nearest::nearest;
 use super::password::Hash;
+use super::replay::{REPLAY, Replay};
 use super::table::{Arity, Role, SETTINGS, Setting};
 use super::value::Refused;
 use super::{DEMO_USERS, Settings, file, help, limits, print};
@@ -23,6 +24,8 @@ pub enum Command {
     Serve(Box<Settings>),
     /// Write this to the standard output and end with success.
     Print(String),
+    /// Play what was recorded.
+    Replay(Replay),
     /// Read a password's line from the standard input and write its hash: [`hash_line`](super::hash_line).
     HashPassword,
 }
@@ -55,6 +58,7 @@ where
         Ask::Help => return Ok(Command::Print(help::text(source.machine))),
         Ask::Version => return Ok(Command::Print(help::version())),
         Ask::HashPassword => return Ok(Command::HashPassword),
+        Ask::Replay(replay) => return Ok(Command::Replay(replay)),
         Ask::Serve | Ask::PrintConfig => {}
     }
     let variables = read_variables(source.variables)?;
@@ -82,10 +86,12 @@ where
 }
 
 impl Settings {
-    fn defaults(machine: Machine) -> Self {
+    pub(super) fn defaults(machine: Machine) -> Self {
         let mut settings = Self {
             listen: Vec::new(),
             log: Level::Info,
+            record: None,
+            record_limit: 0,
             session_timeout_ms: 0,
             touch_interval_ms: 0,
             cookie: String::new(),
@@ -145,13 +151,14 @@ impl Given {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Ask {
     Serve,
     PrintConfig,
     Help,
     Version,
     HashPassword,
+    Replay(Replay),
 }
 
 struct Flags {
@@ -171,6 +178,9 @@ impl Flags {
                     .iter()
                     .find(|s| s.short == Some(short))
                     .ok_or_else(|| unknown(Place::Flag(format!("-{short}")), "flag", None))?,
+                Arg::Value(word) if flags.ask == Ask::Serve && word == REPLAY => {
+                    return Ok(Self { ask: Ask::Replay(Replay::read(&mut parser)?), ..flags });
+                }
                 Arg::Value(word) => {
                     flags.word(&word)?;
                     continue;
@@ -194,7 +204,9 @@ impl Flags {
             return Ok(());
         }
         let word = word.to_string_lossy().escape_debug().to_string();
-        let names = [HASH_PASSWORD.to_owned()].into_iter().chain(SETTINGS.iter().map(|s| format!("--{}", s.name)));
+        let names = [HASH_PASSWORD.to_owned(), REPLAY.to_owned()]
+            .into_iter()
+            .chain(SETTINGS.iter().map(|s| format!("--{}", s.name)));
         let names: Vec<String> = names.collect();
         let near = nearest(&word, names.iter().map(String::as_str));
         Err(SettingsError::Word { nearest: near.map(str::to_owned), word })

@@ -13,6 +13,7 @@ mod machine;
 mod nearest;
 mod password;
 mod print;
+mod replay;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -20,6 +21,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use tethered_core::http::Encoding;
 
@@ -31,6 +33,7 @@ pub use self::error::{Place, SettingsError};
 pub use self::load::{Command, Source, command};
 pub use self::machine::Machine;
 pub use self::password::{Hash, MEMORY_KIB_MAX, PASSES_MAX, PASSWORD_BYTES_MAX, PasswordError, hash_line};
+pub use self::replay::{Of, Replay};
 pub use self::value::Listen;
 
 /// What the server was told to do. Made by [`command`].
@@ -40,6 +43,10 @@ pub struct Settings {
     pub listen: Vec<Listen>,
     /// How much to log.
     pub log: Level,
+    /// The file that everything that comes in is appended to.
+    pub record: Option<String>,
+    /// How large that file may become, in bytes.
+    pub record_limit: u64,
     /// How long a session lives without activity, in milliseconds.
     pub session_timeout_ms: u64,
     /// At most one renewal of a session in this many milliseconds.
@@ -88,8 +95,30 @@ impl Settings {
                     .to_owned(),
             );
         }
+        if let Some(file) = &self.record {
+            warnings.push(format!(
+                "--record: cookies, everything that is sent, and what session ids are made from go to {file}; who reads \
+                 it can take over every session"
+            ));
+        }
         warnings.extend(self.unsafe_points().into_iter().map(|point| format!("--allow-unsafe: {point}")));
         warnings
+    }
+
+    /// The settings in effect, but for the users, as a file that [`of_recording`](Self::of_recording) reads.
+    pub fn for_recording(&self) -> String {
+        print::without_users(self)
+    }
+
+    /// The settings that a recording was made with; `path` is for messages only.
+    ///
+    /// # Errors
+    /// The first mistake in them.
+    pub fn of_recording(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        // What the machine has makes no difference: every limit stands in the text.
+        let mut settings = Self::defaults(Machine { files: 0, memory_bytes: 0 });
+        file::apply(&mut settings, path, text)?;
+        Ok(settings)
     }
 
     /// The limits in effect as one line, such as `HEAD_BYTES=16KiB HEAD_LINES=100 …`.

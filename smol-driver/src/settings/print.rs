@@ -9,6 +9,16 @@ use super::table::{Role, SETTINGS, Shown};
 
 /// The file's text. Passwords are in it as hashes only.
 pub(super) fn toml(settings: &Settings) -> String {
+    let mut text = without_users(settings);
+    text.push_str("\n[users]\n");
+    for (name, hash) in &settings.users {
+        line(&mut text, &key(name), &Value::from(hash.as_str()));
+    }
+    text
+}
+
+/// The same without the table of users.
+pub(super) fn without_users(settings: &Settings) -> String {
     let mut text = format!("# The settings in effect, tethered {}.\n", env!("CARGO_PKG_VERSION"));
     for setting in SETTINGS {
         if let Role::Set { show, .. } = setting.role {
@@ -23,10 +33,6 @@ pub(super) fn toml(settings: &Settings) -> String {
     text.push_str("\n[limits]\n");
     for (limit, value) in settings.limits.each() {
         line(&mut text, limit.name, &Value::from(limit.show(value)));
-    }
-    text.push_str("\n[users]\n");
-    for (name, hash) in &settings.users {
-        line(&mut text, &key(name), &Value::from(hash.as_str()));
     }
     text
 }

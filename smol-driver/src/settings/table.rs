@@ -133,6 +133,38 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "record",
+        short: None,
+        group: Group::Server,
+        arity: Arity::One,
+        placeholder: "FILE",
+        default: "",
+        help: &[
+            "Append everything that comes in to this file, for tethered",
+            "replay. It holds cookies and all that is sent: keep it secret.",
+        ],
+        role: Role::Set {
+            apply: |s, values| {
+                s.record = values.last().filter(|v| !v.is_empty()).map(|v| (*v).to_owned());
+                Ok(())
+            },
+            show: |s| Shown::Text(s.record.clone().unwrap_or_default()),
+        },
+    },
+    Setting {
+        name: "record-limit",
+        short: None,
+        group: Group::Server,
+        arity: Arity::One,
+        placeholder: "SIZE",
+        default: "1GiB",
+        help: &["Stop recording before the file is larger: 64KiB, 100MiB."],
+        role: Role::Set {
+            apply: |s, values| one(values, value::size_bytes).map(|v| s.record_limit = v),
+            show: |s| Shown::Text(value::show_size(s.record_limit)),
+        },
+    },
+    Setting {
         name: "session-timeout",
         short: None,
         group: Group::Sessions,

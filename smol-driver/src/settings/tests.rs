@@ -174,6 +174,18 @@ fn mistakes_on_the_command_line() {
             &["session-timeout"],
             "\"session-timeout\" is no command; did you mean --session-timeout?; see tethered --help",
         ),
+        (&["replay"], "replay: the name of the recording is missing; write tethered replay FILE"),
+        (&["replay", "a", "b"], "\"b\" is no command; see tethered --help"),
+        (&["replay", "a", "--sokcet=1.1"], "--sokcet: there is no such flag of replay; did you mean --socket?"),
+        (&["replay", "a", "--socket"], "--socket: its value is missing; write --socket ID"),
+        (
+            &["replay", "a", "--socket=x"],
+            "--socket: \"x\" is no id of a socket; write one that tethered replay FILE lists, such as 7.1",
+        ),
+        (
+            &["replay", "a", "--session=12345g"],
+            "--session: \"12345g\" is no fingerprint of a session; write the six hex digits that the log shows",
+        ),
         (&["--touch-interval=1s", "60s"], "\"60s\" is no command; see tethered --help"),
         (&["--config=nowhere.toml"], "nowhere.toml: cannot be read: No such file"),
     ] {
@@ -283,6 +295,42 @@ fn the_printed_configuration_is_accepted_and_the_same() {
     let text = printed(run(&["-c", "tethered.toml", "--print-config"], &[], &own));
     assert!(text.contains(&format!("\"ann é\" = \"{HASH}\"")), "{text}");
     assert_eq!(with_file(&text), with_file(&own));
+}
+
+#[test]
+fn a_recording_holds_all_that_the_hub_was_made_with() {
+    let arguments = [
+        "--conformance",
+        "--limit=SUBS=3",
+        "--limit=OUT_BYTES=off",
+        "--allow-unsafe",
+        "--proxy=10.0.0.0/8",
+        "--origin=https://a.example",
+        "--session-timeout=61s",
+        "--stomp-heartbeat=1000,2000",
+        "--record=a.txt",
+        "--record-limit=3MiB",
+    ];
+    let settings = serve(&arguments);
+    assert_eq!((settings.record.as_deref(), settings.record_limit), (Some("a.txt"), 3 << 20));
+    assert_eq!((serve(&[]).record, serve(&["--record="]).record, serve(&[]).record_limit), (None, None, 1 << 30));
+    let text = settings.for_recording();
+    assert!(!text.contains("[users]") && !text.contains("argon2"), "{text}");
+    let read = Settings::of_recording(Path::new("a.txt"), &text).unwrap();
+    assert_eq!(format!("{:?}", read.hub_config()), format!("{:?}", settings.hub_config()));
+}
+
+#[test]
+fn what_is_to_be_replayed() {
+    let replay = |arguments: &[&str]| match run(arguments, &[], "") {
+        Ok(Command::Replay(replay)) => replay,
+        other => panic!("{other:?}"),
+    };
+    let of = |of| Replay { file: "a.txt".into(), of };
+    assert_eq!(replay(&["replay", "a.txt"]), of(Of::All));
+    let socket = tethered_core::hub::record::parse_id("7.1").unwrap();
+    assert_eq!(replay(&["replay", "a.txt", "--socket", "7.1"]), of(Of::Socket(socket)));
+    assert_eq!(replay(&["replay", "--session=1A2b3c", "a.txt"]), of(Of::Session(*b"1a2b3c")));
 }
 
 #[test]

@@ -34,19 +34,19 @@ pub(super) struct End {
 
 impl End {
     /// Its client is gone; `before` is how it was just before that.
-    pub(super) fn gone(&mut self, now: Now, before: &View, doing: Option<String>) {
+    pub(super) fn gone(&mut self, now: Now, before: &View, doing: Option<&str>) {
         self.at = Some(now.mono);
-        self.doing = doing;
+        self.doing = doing.map(String::from);
         self.renewed = before.activity.and_then(|activity| wall(now, activity));
         self.deadline = before.deadline.and_then(|deadline| wall(now, deadline));
         self.unsent = wall(now, before.moved).filter(|_| before.unsent > 0).map(|since| (before.unsent, since));
     }
 
     /// Its session has ended. Where its client is gone with it, that is why, whether or not it had joined.
-    pub(super) fn session_ended(&mut self, now: Now, ended: Ended) {
+    pub(super) fn session_ended(&mut self, now: Now, ended: &Ended) {
         if self.at == Some(now.mono) {
             self.cause.get_or_insert(ended.cause);
-            self.ended.get_or_insert(ended);
+            self.ended.get_or_insert_with(|| ended.clone());
         }
     }
 

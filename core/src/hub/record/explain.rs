@@ -63,6 +63,15 @@ struct Tally {
     deadline: Option<UnixMillis>,
 }
 
+/// How things were just before an input.
+struct Before {
+    view: Option<View>,
+    /// The request line that is whole with it.
+    request: Option<String>,
+    frames: u64,
+    messages: u64,
+}
+
 impl Explainer {
     /// For this socket: see [`parse_id`](super::parse_id).
     pub fn new(socket: SocketId) -> Self {
@@ -86,48 +95,39 @@ impl Explainer {
     /// # Errors
     /// As [`Hub::replay`].
     pub fn play(&mut self, hub: &mut Hub, line: &Line) -> Result<(), ReplayError> {
+        Self::play_all(core::slice::from_mut(self), hub, line)
+    }
+
+    /// Plays the next line for several sockets of one hub.
+    ///
+    /// # Errors
+    /// As [`Hub::replay`].
+    pub fn play_all(all: &mut [Self], hub: &mut Hub, line: &Line) -> Result<(), ReplayError> {
         for _ in 0..line.taken {
             if let Some(action) = hub.take_next().ok_or(ReplayError::Apart)? {
-                self.took(action);
+                all.iter_mut().for_each(|it| it.took(&action));
             }
         }
-        let before = View::of(hub, self.socket);
-        let (request, doing) = (self.request(hub, line), doing(hub, line));
-        let frames = (hub.stats.frames_in, hub.stats.messages_in);
+        let doing = doing(hub, line);
+        let befores: Vec<Before> = all.iter().map(|it| it.before(hub, line)).collect();
         hub.input(line)?;
-        self.last = line.now;
-        let after = View::of(hub, self.socket);
-        if let Some(request) = request {
-            self.say(format_args!("it asks: {request}"));
-        }
-        self.input(line);
-        match (&before, &after) {
-            (None, Some(_)) => self.opened(line),
-            (Some(before), Some(after)) => {
-                let (stomp, all) = (hub.stats.frames_in - frames.0, hub.stats.messages_in - frames.1);
-                self.count(line, before, after, if after.stomp { stomp } else { all });
-                self.bound(before, after);
-                self.answered(hub, before, after);
-                self.crossing(before, after);
-                self.closing(hub, before, after);
-            }
-            (_, None) => {}
-        }
-        if let Some(before) = &before
-            && before.client.is_some()
-            && after.as_ref().is_none_or(|after| after.client.is_none())
-        {
-            self.end.gone(line.now, before, doing);
+        for (it, before) in all.iter_mut().zip(&befores) {
+            it.after(hub, line, before, doing.as_deref());
         }
         Ok(())
     }
 
     /// The recording is over: takes the actions that are left.
     pub fn finish(&mut self, hub: &mut Hub) {
+        Self::finish_all(core::slice::from_mut(self), hub);
+    }
+
+    /// The same for several sockets.
+    pub fn finish_all(all: &mut [Self], hub: &mut Hub) {
         while let Some(action) = hub.poll() {
-            self.took(action);
+            all.iter_mut().for_each(|it| it.took(&action));
         }
-        self.tell_messages();
+        all.iter_mut().for_each(Self::tell_messages);
     }
 
     /// What there is to tell since this was last called: one line for each thing that happened, with its time.
@@ -143,6 +143,42 @@ impl Explainer {
     /// The fingerprint of the session that its client was under, last.
     pub fn session(&self) -> Option<[u8; 6]> {
         self.sessions.last().map(|id| fingerprint(id))
+    }
+
+    fn before(&self, hub: &Hub, line: &Line) -> Before {
+        Before {
+            view: View::of(hub, self.socket),
+            request: self.request(hub, line),
+            frames: hub.stats.frames_in,
+            messages: hub.stats.messages_in,
+        }
+    }
+
+    fn after(&mut self, hub: &Hub, line: &Line, before: &Before, doing: Option<&str>) {
+        self.last = line.now;
+        let after = View::of(hub, self.socket);
+        if let Some(request) = &before.request {
+            self.say(format_args!("it asks: {request}"));
+        }
+        self.input(line);
+        match (&before.view, &after) {
+            (None, Some(_)) => self.opened(line),
+            (Some(view), Some(after)) => {
+                let (frames, messages) = (hub.stats.frames_in - before.frames, hub.stats.messages_in - before.messages);
+                self.count(line, view, after, if after.stomp { frames } else { messages });
+                self.bound(view, after);
+                self.answered(hub, view, after);
+                self.crossing(view, after);
+                self.closing(hub, view, after);
+            }
+            (_, None) => {}
+        }
+        if let Some(before) = &before.view
+            && before.client.is_some()
+            && after.is_none_or(|after| after.client.is_none())
+        {
+            self.end.gone(line.now, before, doing);
+        }
     }
 
     fn opened(&mut self, line: &Line) {
@@ -279,9 +315,9 @@ impl Explainer {
         }
     }
 
-    fn took(&mut self, action: Action) {
+    fn took(&mut self, action: &Action) {
         match action {
-            Action::Request { socket, request, .. } if socket == self.socket => match request.session {
+            Action::Request { socket, request, .. } if *socket == self.socket => match &request.session {
                 Some(session) => {
                     let user = session.principal.as_deref().unwrap_or_default();
                     let id = Hex(fingerprint(&session.id));
@@ -289,12 +325,12 @@ impl Explainer {
                 }
                 None => self.say(format_args!("the application is given its request, without a session")),
             },
-            Action::Session { call, op } => self.question(call, &op),
-            Action::Joined { client, .. } if Some(client) == self.client => {
+            Action::Session { call, op } => self.question(*call, op),
+            Action::Joined { client, .. } if Some(*client) == self.client => {
                 self.say(format_args!("its client has joined"));
             }
-            Action::Left { client, cause, .. } if Some(client) == self.client => {
-                self.end.cause = Some(cause);
+            Action::Left { client, cause, .. } if Some(*client) == self.client => {
+                self.end.cause = Some(*cause);
                 self.say(format_args!("its client has left: {}", cause.as_str()));
             }
             Action::Ended(ended) if self.sessions.iter().any(|id| fingerprint(id) == ended.session) => {
@@ -303,12 +339,12 @@ impl Explainer {
                 self.say(format_args!(
                     "session {id} has ended: {cause}, found by {detector}, {late} ms late; sockets under it: {sockets}"
                 ));
-                self.end.session_ended(self.last, *ended);
+                self.end.session_ended(self.last, ended);
             }
-            Action::Shutdown { socket, .. } if socket == self.socket => {
+            Action::Shutdown { socket, .. } if *socket == self.socket => {
                 self.say(format_args!("all is sent that will be"));
             }
-            Action::Close { socket, .. } if socket == self.socket => {
+            Action::Close { socket, .. } if *socket == self.socket => {
                 self.end.closed = true;
                 self.say(format_args!("it is closed"));
             }
