@@ -146,7 +146,13 @@ impl Talk {
 
     fn subscribe(&mut self, socket: u8) -> Vec<Op> {
         let frame = Stomp::Subscribe { id: self.below(6), destination: self.among(&[0, 0, 2, 3, 4]), receipt: 0 };
-        vec![Op::Say { socket, frame, cut: 0 }, Op::Publish { destination: 0, blocks: self.any(), binary: false }]
+        let subscribe = Op::Say { socket, frame, cut: 0 };
+        let publish = if self.one_in(2) {
+            Op::Publish { destination: 0, blocks: self.any(), binary: false }
+        } else {
+            Op::PublishUser { user: self.below(2), destination: 0, blocks: self.any() }
+        };
+        vec![subscribe, publish]
     }
 
     fn stomp(&mut self) -> Stomp {
