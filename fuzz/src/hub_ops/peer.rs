@@ -9,6 +9,10 @@ pub(super) struct Peer {
     rest: Vec<u8>,
     /// Messages that came.
     pub(super) messages: usize,
+    /// Users that such a message was meant for.
+    pub(super) addressees: Vec<String>,
+    /// The number in the last message-id.
+    newest: u64,
     /// Session cookies that came.
     pub(super) cookies: Vec<String>,
     /// It only ever asked for STOMP.
@@ -101,22 +105,9 @@ impl Peer {
         };
         assert!(first < 0x88 || len <= 125, "a long control frame");
         assert!(head == 2 || len > 125, "not the shortest length");
-        let Some(payload) = self.rest.get(head..head + len) else { return 0 };
+        let Some(payload) = self.rest.get(head..head + len).map(<[u8]>::to_vec) else { return 0 };
         match first {
-            0x81 | 0x82 => {
-                assert!(first == 0x82 || std::str::from_utf8(payload).is_ok(), "text in UTF-8");
-                self.messages += 1;
-                if self.stomp {
-                    let says = |command: &[u8]| payload.starts_with(command) && payload.ends_with(b"\0");
-                    let fine = if self.connected {
-                        payload == b"\n" || [&b"MESSAGE\n"[..], b"RECEIPT\n", b"ERROR\n"].into_iter().any(says)
-                    } else {
-                        says(b"CONNECTED\n") || says(b"ERROR\n")
-                    };
-                    assert!(fine, "no STOMP: {}", payload.escape_ascii());
-                    self.connected = true;
-                }
-            }
+            0x81 | 0x82 => self.message(first, &payload),
             0x88 => {
                 assert!(payload.len() != 1, "half a code");
                 assert!(std::str::from_utf8(payload.get(2..).unwrap_or_default()).is_ok(), "a reason in UTF-8");
@@ -125,6 +116,36 @@ impl Peer {
             _ => {}
         }
         head + len
+    }
+
+    fn message(&mut self, first: u8, payload: &[u8]) {
+        assert!(first == 0x82 || std::str::from_utf8(payload).is_ok(), "text in UTF-8");
+        self.messages += 1;
+        if !self.stomp || payload == b"\n" && self.connected {
+            return;
+        }
+        let whole = payload.strip_suffix(b"\0").unwrap_or_default();
+        let end = whole.windows(2).position(|two| two == b"\n\n").expect("a STOMP frame");
+        let head = std::str::from_utf8(&whole[..end]).expect("a head in UTF-8");
+        let body = &whole[end + 2..];
+        match (head.lines().next(), self.connected) {
+            (Some("CONNECTED" | "ERROR"), false) | (Some("RECEIPT" | "ERROR"), true) => {}
+            (Some("MESSAGE"), true) => self.published(head, body),
+            other => panic!("{other:?} is not due"),
+        }
+        self.connected = true;
+    }
+
+    /// Messages come in the order in which they were published, and tell for whom they are.
+    fn published(&mut self, head: &str, body: &[u8]) {
+        let id = head.lines().find_map(|line| line.strip_prefix("message-id:")).expect("a message has an id");
+        let number = id.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).expect("a number in it");
+        assert!(self.newest <= number, "message {number} behind {}", self.newest);
+        self.newest = number;
+        if let Some(rest) = body.strip_prefix(FOR) {
+            let end = rest.iter().position(|&byte| byte == b';').expect("the end of the name");
+            self.addressees.push(String::from_utf8_lossy(&rest[..end]).into_owned());
+        }
     }
 }
 
@@ -212,8 +233,11 @@ pub(super) fn stomp(frame: &Stomp) -> Vec<u8> {
         }
         Stomp::Send { destination: at, blocks, receipt: id } => {
             let transaction = if *blocks == 255 { "transaction:t\n" } else { "" };
-            let body = "sixteen bytes...".repeat(usize::from(*blocks) % 40);
-            format!("SEND\ndestination:{}\n{transaction}{}\n{body}\0", destination(*at), receipt(id))
+            let destination = destination(*at);
+            let user = destination.strip_prefix("/user/").and_then(|rest| rest.split('/').next());
+            let user = user.map(|user| format!("for:{user};")).unwrap_or_default();
+            let body = user + &"sixteen bytes...".repeat(usize::from(*blocks) % 40);
+            format!("SEND\ndestination:{destination}\n{transaction}{}\n{body}\0", receipt(id))
         }
         Stomp::Subscribe { id, destination: at, receipt: asked } => {
             let ack = ["", "ack:auto\n", "ack:client\n", "selector:x\n"][usize::from(*id >> 6)];
@@ -244,6 +268,8 @@ pub(super) fn destination(at: u8) -> &'static str {
     DESTINATIONS[usize::from(at) % DESTINATIONS.len()]
 }
 
+/// What a message to a user begins with, before the name and a semicolon.
+pub(super) const FOR: &[u8] = b"for:";
 pub(super) const PATHS: [&str; 5] = ["/stomp", "/raw", "/private", "/open", "/nowhere"];
 const DESTINATIONS: [&str; 14] = [
     "/topic/a",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use tethered_core::hub::{Action, DeliveryKind, Event, Hub, Open};
 use tethered_core::ids::{CallId, ClientId, SocketId};
@@ -60,6 +61,7 @@ struct Socket {
 struct Client {
     id: ClientId,
     token: u64,
+    principal: Option<Arc<str>>,
     left: bool,
 }
 
@@ -361,7 +363,7 @@ impl World {
                 assert!(!self.dead.contains(&client), "delivered after the end of the session");
                 let known = self.clients.iter().find(|it| it.id == client).expect("it has joined");
                 assert!(!known.left, "delivered after it left");
-                assert_eq!(known.token, token);
+                assert_eq!((known.token, &known.principal), (token, &delivery.principal));
                 if let DeliveryKind::Subscribe { id } = delivery.kind {
                     self.subscriptions.push((client, id));
                 }
@@ -370,15 +372,15 @@ impl World {
                 self.find(socket, token);
                 self.handed.insert(socket.to_raw());
             }
-            Action::Joined { client, token, .. } => {
+            Action::Joined { client, token, principal } => {
                 assert!(!self.clients.iter().any(|it| it.id == client), "joined twice");
                 let socket = self.sockets.iter().find(|socket| socket.token == token).expect("a socket");
                 assert!(!socket.closed);
-                self.clients.push(Client { id: client, token, left: false });
+                self.clients.push(Client { id: client, token, principal, left: false });
             }
-            Action::Left { client, token, .. } => {
+            Action::Left { client, token, principal, .. } => {
                 let it = self.clients.iter_mut().find(|it| it.id == client).expect("it has joined");
-                assert_eq!(it.token, token);
+                assert_eq!((it.token, &it.principal), (token, &principal));
                 assert!(!std::mem::replace(&mut it.left, true), "left twice");
             }
             Action::Ended(ended) => assert!(ended.sockets > 0),
@@ -427,6 +429,9 @@ impl World {
         }
         for client in &self.clients {
             assert_eq!(self.hub.has_client(client.id), !client.left);
+            let socket = self.sockets.iter().find(|socket| socket.token == client.token).expect("its socket");
+            let own = |name: &String| client.principal.as_deref() == Some(name);
+            assert!(socket.peer.addressees.iter().all(own), "somebody else's: {:?}", socket.peer.addressees);
         }
         let open = self.sockets.iter().filter(|socket| !socket.closed).count() as u64;
         assert_eq!(stats.sockets, open);

@@ -140,7 +140,7 @@ impl World {
                 self.publish(to, &body);
             }
             Op::PublishUser { user, destination, blocks } => {
-                let body = body(*blocks, false);
+                let body = [peer::FOR, name(*user).as_bytes(), b";", &body(*blocks, false)].concat();
                 let destination = ["/queue/m", "/topic/a", "", "/"][usize::from(*destination) % 4];
                 self.publish(To::User { principal: name(*user), destination }, &body);
             }

@@ -1,0 +1,90 @@
+//! While a session is in doubt nothing is read and nothing is written, so nobody can be late.
+
+mod harness;
+
+use harness::{Server, handshake, wire};
+use tethered_core::config::Store;
+use tethered_core::hub::{Action, Event};
+use tethered_core::ids::{CallId, SocketId};
+use tethered_core::session::{Answer, Cause, Record};
+
+/// The session ends after 30 s unless it is renewed, and the store then stays away.
+const TTL_MS: u64 = 30_000;
+
+#[test]
+fn r11_a_peer_that_cannot_be_heard_is_not_idle() {
+    let (mut server, rob) = bound("heart-beat:10000,10000\n");
+    // It says what it has to say; who would not be read would be taken for gone after 20 or 45 s.
+    for _ in 0..32 {
+        server.wait(9_000);
+        server.send(rob, &wire::text("\n"));
+        lose(&mut server);
+    }
+    assert!(!server.is_closed(rob));
+    server.wait(20_000);
+    assert_eq!(server.left(), [Cause::StoreLost]);
+    assert_eq!(server.close_code(rob), Some(1013));
+}
+
+#[test]
+fn r10_it_is_heard_again_and_has_its_time_from_then_on() {
+    let (mut server, rob) = bound("");
+    server.answer_pings(rob);
+    server.wait(TTL_MS);
+    server.leave_pings(rob);
+    for _ in 0..10 {
+        lose(&mut server);
+        server.wait(10_000);
+    }
+    let call = asked(&mut server).pop().expect("it is asked again and again");
+    answer(&mut server, call, Answer::Alive { ttl_ms: Some(3_600_000), record: None });
+    assert!(!server.is_closed(rob));
+    server.wait(24_000);
+    assert!(server.frames(rob).iter().all(|frame| frame.first != 0x89), "no ping is due");
+    server.wait(22_000);
+    assert!(server.is_closed(rob), "a peer that is silent now is gone");
+    assert_eq!(server.left(), [Cause::Idle]);
+}
+
+/// A server whose store is outside, and a STOMP client that is bound to a session there.
+fn bound(lines: &str) -> (Server, SocketId) {
+    let mut server = Server::with(|config| {
+        config.store = Store::External;
+        config.heart_beat_ms = (10_000, 10_000);
+    })
+    .serves_nobody_after();
+    let rob = server.open();
+    server.send(rob, handshake("/stomp", "Cookie: SESSION=YWJj\r\n").as_bytes());
+    let record = Record { id: "abc".into(), principal: Some("rob".into()), attributes: Vec::new() };
+    let call = asked(&mut server).pop().expect("who it is");
+    answer(&mut server, call, Answer::Alive { ttl_ms: Some(TTL_MS), record: Some(Box::new(record)) });
+    let connect = format!("CONNECT\naccept-version:1.2\n{lines}\n\0");
+    server.send(rob, &wire::text(connect));
+    for call in asked(&mut server) {
+        answer(&mut server, call, Answer::Alive { ttl_ms: Some(TTL_MS), record: None });
+    }
+    server.output(rob);
+    (server, rob)
+}
+
+/// The questions that the store was asked; nobody has left meanwhile.
+fn asked(server: &mut Server) -> Vec<CallId> {
+    let call = |action| match action {
+        Action::Session { call, .. } => call,
+        Action::Left { cause, .. } => panic!("left: {cause:?}"),
+        _ => None,
+    };
+    server.seen().into_iter().filter_map(call).collect()
+}
+
+fn answer(server: &mut Server, call: CallId, answer: Answer) {
+    server.hub.handle(server.now(), Event::Answer { call, answer });
+    server.work();
+}
+
+/// The store cannot be asked.
+fn lose(server: &mut Server) {
+    for call in asked(server) {
+        answer(server, call, Answer::Lost);
+    }
+}
