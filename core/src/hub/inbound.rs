@@ -28,9 +28,16 @@ impl Hub {
             Role::Body => self.body(slot, bytes),
             Role::Waiting => self.keep(slot, bytes),
             Role::Ws => {
+                let waiting =
+                    self.sockets.slot(slot).and_then(|s| s.cold.as_ref()).is_some_and(|c| !c.inbox.is_empty());
                 if !self.may_pass(slot) {
                     self.keep(slot, bytes);
+                    self.hold_overdue(slot);
                     return self.resume_later(slot);
+                }
+                if waiting {
+                    self.keep(slot, bytes);
+                    return self.resume(slot);
                 }
                 self.frames(slot, bytes);
             }
@@ -44,6 +51,15 @@ impl Hub {
         let Some(socket) = self.sockets.slot(slot) else { return false };
         let Some(client) = self.clients.slot(socket.client) else { return true };
         !self.jobs.is_full() && self.registry.passes(client.session, self.now.mono)
+    }
+
+    /// Input has to wait since a deadline has passed whose timer has not fired: the session is in doubt from now on, so
+    /// that the answer which ends the doubt finds somebody waiting.
+    fn hold_overdue(&mut self, slot: u32) {
+        let client = self.sockets.slot(slot).and_then(|socket| self.clients.slot(socket.client));
+        if let Some(session) = client.map(|client| client.session) {
+            self.session_overdue(session);
+        }
     }
 
     /// Keeps input that cannot be handled yet, up to one message, and has reading stopped.

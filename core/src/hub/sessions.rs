@@ -234,6 +234,15 @@ impl Hub {
         self.turned(slot, outcome, ask);
     }
 
+    /// The time of this session may be over, whether or not its timer has fired.
+    pub(super) fn session_overdue(&mut self, slot: u32) {
+        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
+        if !bound.life.holds() {
+            let (outcome, ask) = bound.life.tick(self.now.mono, &self.registry.times);
+            self.turned(slot, outcome, ask);
+        }
+    }
+
     /// The store's notice about a session.
     pub(super) fn noticed(&mut self, id: &str, notice: Notice<'_>) {
         self.stats.notices += 1;

@@ -105,7 +105,7 @@ pub(crate) struct World {
     joined: BTreeMap<(usize, ClientId), usize>,
     judge: Judge,
     trace: DefaultHasher,
-    log: Option<Vec<String>>,
+    log: bool,
 }
 
 impl World {
@@ -144,14 +144,14 @@ impl World {
             clients: Vec::new(),
             joined: BTreeMap::new(),
             trace: DefaultHasher::new(),
-            log: log.then(Vec::new),
+            log,
         };
         world.populate();
         world
     }
 
-    /// Runs to the end; what it did as one number, and the log if one was wanted.
-    pub(crate) fn run(mut self) -> (u64, Vec<String>) {
+    /// Runs to the end; what it did as one number. What happens is printed on the way if that was wanted.
+    pub(crate) fn run(mut self) -> u64 {
         while let Some(Reverse((at, _, happening))) = self.queue.pop() {
             if at > self.plan.length_ms {
                 break;
@@ -163,7 +163,7 @@ impl World {
         }
         self.now = self.plan.length_ms;
         self.judge.finish(self.now);
-        (self.trace.finish(), self.log.unwrap_or_default())
+        self.trace.finish()
     }
 
     fn populate(&mut self) {
@@ -230,6 +230,7 @@ impl World {
             Happening::Execute { hub, call, op } => self.execute(hub, call, op),
             Happening::Reply { hub, call, answer } => {
                 let answer = self.answers[answer].clone();
+                self.note(|| format!("hub {hub} is answered {answer:?} to call {call:x}"));
                 self.judge.replied(self.now, hub, call, &answer);
                 self.with_hub(hub, |hub, now| hub.handle(now, Event::Answer { call: CallId::from_raw(call), answer }));
             }
@@ -284,6 +285,7 @@ impl World {
         let len = (self.rng.range(1, client.piece as u64) as usize).min(client.outbox.len());
         let mut bytes: Vec<u8> = client.outbox.drain(..len).collect();
         let (hub, more) = (client.hub, !client.outbox.is_empty());
+        self.note(|| format!("client {n} sends {}", bytes.escape_ascii()));
         self.with_hub(hub, |hub, now| hub.handle(now, Event::Received { socket, bytes: &mut bytes }));
         if more {
             let at = self.now + self.rng.range(0, 5);
@@ -583,9 +585,9 @@ impl World {
         Instant::from_millis(self.now)
     }
 
-    fn note(&mut self, line: impl FnOnce() -> String) {
-        if let Some(log) = &mut self.log {
-            log.push(format!("{:>6} {}", self.now, line()));
+    fn note(&self, line: impl FnOnce() -> String) {
+        if self.log {
+            println!("{:>6} {}", self.now, line());
         }
     }
 }
