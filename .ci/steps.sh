@@ -51,6 +51,8 @@ step_docs() {
 
 step_test() {
     cargo test --locked --workspace
+    # The same sockets where there is no epoll.
+    cargo test --locked -p tethered-smol --features portable --test sockets
 }
 
 step_fuzz() {

@@ -1,14 +1,16 @@
 //! Servers from end to end under one load: processor time and system calls a message, resident memory an idle socket.
 //!
 //! Each server is a process on the first processor, the load is this process on the second one. Prints Markdown. Words
-//! after `--` choose tables: those whose title has one of them, or `memory`.
+//! after `--` choose tables: those whose title has one of them, `fan-out`, or
+//! `memory`.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tethered_benches::echo::fan::{self, Fan};
 use tethered_benches::echo::load::{self, Burst, Load, PATH};
 use tethered_benches::echo::process::{self, Server};
 use tethered_benches::echo::serve::SERVERS;
@@ -30,6 +32,9 @@ fn main() -> io::Result<()> {
     ];
     for (title, in_flight, bytes) in cases.into_iter().filter(|(title, ..)| wanted(title)) {
         messages(program, title, in_flight, bytes)?;
+    }
+    if wanted("fan-out") {
+        fan_out(program)?;
     }
     if wanted("memory") {
         memory(program)?;
@@ -88,22 +93,51 @@ fn memory(program: &Path) -> io::Result<()> {
     println!("\nResident memory an idle socket, {IDLE} of them:\n");
     println!("| server | bytes a socket |");
     println!("| --- | ---: |");
-    let row = |name: &str, kind: &str, open: &dyn Fn(&Server, usize) -> io::Result<TcpStream>| {
+    for (name, _) in SERVERS {
+        let idle = Idle::open(program, name, |server, _| load::open(server.address, PATH, ""))?;
+        println!("| {name}, raw WebSocket | {} |", idle.bytes_each()?);
+    }
+    let mut idle = Idle::open(program, "tethered", stomp)?;
+    println!("| tethered, STOMP, a session and two subscriptions each | {} |", idle.bytes_each()?);
+    idle.answer_pings()?;
+    println!("| the same, after a ping and a pong each | {} |", idle.bytes_each()?);
+    Ok(())
+}
+
+/// Sockets on which nothing happens.
+struct Idle {
+    server: Server,
+    sockets: Vec<TcpStream>,
+    empty: u64,
+}
+
+impl Idle {
+    fn open(program: &Path, name: &str, open: impl Fn(&Server, usize) -> io::Result<TcpStream>) -> io::Result<Self> {
         let server = Server::start(program, name)?;
         drop(open(&server, IDLE)?);
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(SETTLE);
         let empty = server.resident_bytes()?;
-        let sockets = (0..IDLE).map(|i| open(&server, i)).collect::<io::Result<Vec<_>>>()?;
-        std::thread::sleep(Duration::from_millis(1_000));
-        let full = server.resident_bytes()?;
-        println!("| {name}{kind} | {} |", (full - empty) / IDLE as u64);
-        drop(sockets);
-        Ok::<_, io::Error>(())
-    };
-    for (name, _) in SERVERS {
-        row(name, ", raw WebSocket", &|server, _| load::open(server.address, PATH, ""))?;
+        let sockets = (0..IDLE).map(|i| open(&server, i)).collect::<io::Result<_>>()?;
+        Ok(Self { server, sockets, empty })
     }
-    row("tethered", ", STOMP, a session and two subscriptions each", &stomp)
+
+    fn bytes_each(&self) -> io::Result<u64> {
+        std::thread::sleep(SETTLE);
+        Ok((self.server.resident_bytes()? - self.empty) / IDLE as u64)
+    }
+
+    /// Waits until the server has looked after each of them.
+    fn answer_pings(&mut self) -> io::Result<()> {
+        let mut pong = Vec::new();
+        write_masked_frame(&mut pong, true, Opcode::Pong, [1, 2, 3, 4], b"");
+        for socket in &mut self.sockets {
+            let mut ping = [0; 2];
+            socket.read_exact(&mut ping)?;
+            assert_eq!(ping, [0x89, 0], "an idle socket gets nothing but pings");
+            socket.write_all(&pong)?;
+        }
+        Ok(())
+    }
 }
 
 /// Logs in as somebody else each time, connects, and subscribes to what the chat page does.
@@ -113,27 +147,38 @@ fn stomp(server: &Server, i: usize) -> io::Result<TcpStream> {
     let head = load::head(&mut stream)?;
     let cookie = head.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")?.split(';').next());
     let cookie = cookie.ok_or_else(|| io::Error::other(format!("no login: {head}")))?;
-    let mut stream = load::open(server.address, "/stomp", &format!("Cookie: {cookie}\r\n"))?;
-    for frame in [
-        "CONNECT\naccept-version:1.2\nhost:localhost\n\n\0",
-        "SUBSCRIBE\nid:0\ndestination:/user/queue/messages\n\n\0",
-        "SUBSCRIBE\nid:1\ndestination:/topic/friends/signin\nreceipt:r\n\n\0",
-    ] {
-        let mut bytes = Vec::new();
-        write_masked_frame(&mut bytes, true, Opcode::Text, [1, 2, 3, 4], frame.as_bytes());
-        stream.write_all(&bytes)?;
-    }
-    let mut answer = Vec::new();
-    while !answer.windows(8).any(|it| it == b"RECEIPT\n") {
-        let mut byte = [0];
-        io::Read::read_exact(&mut stream, &mut byte)?;
-        answer.extend(byte);
-        assert!(!answer.windows(6).any(|it| it == b"ERROR\n"), "{}", String::from_utf8_lossy(&answer));
-    }
+    let mut stream = fan::stomp(server.address, "/stomp", &format!("Cookie: {cookie}\r\n"))?;
+    fan::subscribe(&mut stream, "0", "/user/queue/messages")?;
+    fan::subscribe(&mut stream, "1", "/topic/friends/signin")?;
     Ok(stream)
 }
 
+fn fan_out(program: &Path) -> io::Result<()> {
+    println!("\nFan-out, STOMP, {SUBSCRIBERS} subscribers, bodies of 128 B:\n");
+    println!("| messages in flight | CPU, ns a delivery | deliveries a second | system calls a delivery |");
+    println!("| ---: | ---: | ---: | ---: |");
+    for in_flight in [1, 16] {
+        let server = Server::start(program, "tethered")?;
+        let mut fan = Fan::connect(server.address, SUBSCRIBERS, in_flight, 128)?;
+        let (mut cpu_ns, mut rate) = (f64::MAX, 0.0_f64);
+        for _ in 0..TURNS {
+            let cpu = server.cpu_time()?;
+            let delivered = fan.run(TURN)? as f64;
+            cpu_ns = cpu_ns.min((server.cpu_time()? - cpu).as_nanos() as f64 / delivered);
+            rate = rate.max(delivered / TURN.as_secs_f64());
+        }
+        let counter = server.count_system_calls();
+        let delivered = fan.run(TURN)? as f64;
+        let calls = counter.end().map_or("-".to_owned(), |calls| format!("{:.2}", calls as f64 / delivered));
+        println!("| {in_flight} | {cpu_ns:.0} | {rate:.0} | {calls} |");
+    }
+    Ok(())
+}
+
 const CONNECTIONS: usize = 100;
+const SUBSCRIBERS: usize = 1_000;
+/// How long a server may still tidy up.
+const SETTLE: Duration = Duration::from_secs(1);
 const IDLE: usize = 10_000;
 /// Each server has so many turns, in alternation; its best counts, since others use this machine too.
 const TURNS: usize = 15;

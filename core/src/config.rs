@@ -142,9 +142,9 @@ pub struct Limits {
     pub half_open: u32,
     /// HALF_OPEN per address. Default 32.
     pub half_open_address: u32,
-    /// CTRL_RATE: pings and pongs from a peer in 10 s. Default 100.
+    /// CTRL_RATE: pings and pongs from a peer in 10 s; 65,535 and more: no limit. Default 100.
     pub control_rate: u32,
-    /// MSG_RATE: messages from a peer in one second; 0: no limit. Default 0.
+    /// MSG_RATE: messages from a peer in one second; 0, and 65,535 and more: no limit. Default 0.
     pub message_rate: u32,
     /// OUT_BYTES: bytes that wait for a slow reader. Default 512 KiB.
     pub out_bytes: usize,
@@ -178,7 +178,7 @@ pub struct Limits {
     pub per_address: u32,
     /// TOTAL: sockets. Default 18,000.
     pub total: u32,
-    /// MEMORY: bytes over all buffers. Default 1 GiB.
+    /// MEMORY: bytes over all buffers; a payload that many wait for counts for each of them. Default 1 GiB.
     pub memory: usize,
     /// Sessions in the store in memory. Default 1,000,000.
     pub sessions: u32,

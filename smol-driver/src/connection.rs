@@ -303,6 +303,8 @@ mod tests {
 
     #[test]
     fn a_connection_costs_a_few_bytes() {
-        assert!(size_of::<Connection>() <= 24, "{}", size_of::<Connection>());
+        // A source of async-io's is counted without what lies behind it.
+        let most = if cfg!(all(target_os = "linux", not(feature = "portable"))) { 24 } else { 48 };
+        assert!(size_of::<Connection>() <= most, "{}", size_of::<Connection>());
     }
 }

@@ -221,6 +221,8 @@ const SECOND_MS: u64 = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use tethered_core::session::{Cause, Detector};
+
     use super::*;
 
     fn at(ms: u64) -> Now {
@@ -239,6 +241,22 @@ mod tests {
             kept(&log),
             "ts=2025-03-01T14:03:07.250Z level=info msg=\"session ended\" cause=expired late_ms=3 user=\"\"\n"
         );
+    }
+
+    #[test]
+    fn the_end_of_a_session_is_one_line() {
+        let log = Log::new(Level::Info);
+        let ended = Ended {
+            session: *b"0a1b2c",
+            principal: Some("rob".into()),
+            cause: Cause::Expired,
+            detector: Detector::Deadline,
+            late_ms: 3,
+            sockets: 2,
+        };
+        log.ended(at(0), &ended);
+        let fields = "cause=expired detector=deadline late_ms=3 sockets=2 session=0a1b2c user=rob\n";
+        assert_eq!(kept(&log), format!("ts=2025-03-01T14:03:07.250Z level=info msg=\"session ended\" {fields}"));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use tethered_core::ws::{Opcode, write_frame, write_masked_frame};
+use tethered_smol::Clock;
 
 /// What each connection sends over and over, each time all of it has come back.
 #[derive(Debug)]
@@ -84,11 +85,11 @@ impl Load {
     /// If what comes back is not what was sent.
     #[allow(clippy::disallowed_methods, reason = "a load generator goes by the clock")]
     pub fn run(&mut self, time: Duration) -> io::Result<u64> {
-        let (from, until) = (self.messages, Instant::now() + time);
+        let (from, clock) = (self.messages, Clock::start());
         for token in 0..self.connections.len() {
             self.write(token)?;
         }
-        while Instant::now() < until {
+        while u128::from(clock.now().mono.as_millis()) < time.as_millis() {
             let mut space = [const { MaybeUninit::uninit() }; 256];
             let timeout = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
             let (events, _) = epoll::wait(&self.epoll, &mut space, Some(&timeout))?;

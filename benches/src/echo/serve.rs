@@ -9,6 +9,7 @@ use tethered_core::hub::{Change, Delivery, DeliveryKind, Hub, Payload, Request, 
 use tethered_core::ids::{ClientId, SocketId};
 use tethered_smol::{Application, Clock, Context, Level, Log, Server};
 
+use super::fan::OPEN;
 use super::load::PATH;
 
 /// A server by its name.
@@ -45,9 +46,10 @@ impl Application for Echo {
 fn tethered(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     listener.set_nonblocking(true)?;
     let echo = Endpoint { any_origin: true, ..Endpoint::raw(PATH) };
+    let open = Endpoint { login: Login::None, ..Endpoint::stomp(OPEN) };
     let stomp = Endpoint { login: Login::Required, ..Endpoint::stomp("/stomp") };
     let limits = Limits { per_address: 20_000, half_open_address: 1_024, ..Limits::default() };
-    let config = Config { endpoints: vec![echo, stomp], limits, ..Config::default() };
+    let config = Config { endpoints: vec![echo, open, stomp], limits, ..Config::default() };
     let clock = Clock::start();
     let hub = Hub::new(config, [7; 16], clock.now())?;
     let server = Server::new(hub, Echo, clock, listener.into(), Log::new(Level::Warn))?;

@@ -29,7 +29,8 @@ impl Hub {
             Role::Waiting => self.keep(slot, bytes),
             Role::Ws => {
                 if !self.may_pass(slot) {
-                    return self.keep(slot, bytes);
+                    self.keep(slot, bytes);
+                    return self.resume_later(slot);
                 }
                 self.frames(slot, bytes);
             }
@@ -42,7 +43,7 @@ impl Hub {
     pub(super) fn may_pass(&self, slot: u32) -> bool {
         let Some(socket) = self.sockets.slot(slot) else { return false };
         let Some(client) = self.clients.slot(socket.client) else { return true };
-        self.registry.passes(client.session, self.now.mono)
+        !self.jobs.is_full() && self.registry.passes(client.session, self.now.mono)
     }
 
     /// Keeps input that cannot be handled yet, up to one message, and has reading stopped.
@@ -84,8 +85,18 @@ impl Hub {
         let open = self.sockets.slot(slot).is_some_and(|socket| socket.role != Role::Waiting) && self.may_pass(slot);
         if open {
             self.read_on(slot);
+        } else {
+            self.resume_later(slot);
         }
         self.cool(slot);
+    }
+
+    /// Where it is a fan-out that input waits for, it is handled once that is done.
+    fn resume_later(&mut self, slot: u32) {
+        if self.jobs.is_full() {
+            let socket = self.socket_id(slot);
+            self.jobs.wait(socket);
+        }
     }
 
     pub(super) fn read_on(&mut self, slot: u32) {

@@ -254,7 +254,7 @@ impl Hub {
 
     /// When [`Event::Tick`] is due, and what for.
     pub fn next_deadline(&self) -> Option<(Instant, &'static str)> {
-        if !self.jobs.is_empty() {
+        if self.jobs.has_work() {
             return Some((self.now.mono, "fan-out"));
         }
         if self.doubts.is_some() || self.drained.is_some() {
@@ -313,6 +313,7 @@ impl Hub {
         self.spread_doubts();
         self.drain_some();
         self.hand_out();
+        self.hear_waiting();
         self.pace_closes();
     }
 

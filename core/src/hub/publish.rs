@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Hub;
 use crate::broker::Fanout;
-use crate::ids::ClientId;
+use crate::ids::{ClientId, SocketId};
 use crate::stomp::{EncodedMessage, Encoder, Message, Version};
 use crate::ws::{self, Opcode};
 
@@ -17,6 +17,8 @@ use crate::ws::{self, Opcode};
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     queue: VecDeque<Job>,
+    /// Sockets whose input waits until less is to be handed out.
+    waiting: Vec<SocketId>,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,28 @@ struct Cache {
 impl Jobs {
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether another turn has something to do.
+    pub(super) fn has_work(&self) -> bool {
+        !self.queue.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Whether so much waits that nobody should be heard who might add to it.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= BACKLOG
+    }
+
+    /// This socket's input is to be handled once less waits.
+    pub(super) fn wait(&mut self, socket: SocketId) {
+        if self.waiting.last() != Some(&socket) {
+            self.waiting.push(socket);
+        }
     }
 }
 
@@ -158,6 +182,19 @@ impl Hub {
         }
     }
 
+    /// Hears those again who had to wait, some a turn.
+    pub(super) fn hear_waiting(&mut self) {
+        for _ in 0..HEARD_A_TURN {
+            if self.jobs.is_full() {
+                break;
+            }
+            let Some(socket) = self.jobs.waiting.pop() else { break };
+            if let Some(slot) = self.live(socket) {
+                self.resume(slot);
+            }
+        }
+    }
+
     fn start(&mut self, principal: Option<&str>, destination: &str) -> Fanout {
         match principal {
             Some(principal) => self.broker.publish_to_user(principal, destination),
@@ -252,5 +289,13 @@ fn frame_of(message: &EncodedMessage, version: Version, opcode: Opcode, subscrip
 /// How many different frames of one message are kept at a time.
 const CACHED: usize = 8;
 /// How many receivers one turn serves: well under 10 ms of work.
+#[cfg(not(test))]
 const RECEIVERS_A_TURN: usize = 20_000;
+/// Few, so that the tests see fan-outs that are cut into turns.
+#[cfg(test)]
+const RECEIVERS_A_TURN: usize = 16;
+/// So many publications may wait behind a wide one before their publishers are no longer read.
+pub(super) const BACKLOG: usize = 256;
+/// How many of these are heard again in one turn.
+const HEARD_A_TURN: usize = 64;
 const OCTET_STREAM: &str = "application/octet-stream";

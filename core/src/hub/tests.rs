@@ -66,3 +66,46 @@ fn a_busy_client_leaves_no_timers_behind() {
     assert_eq!(hub.stats().clients, 1);
     assert!(most <= 8, "{most} timers for one client");
 }
+
+fn logged_in(hub: &mut Hub, token: u64) -> SocketId {
+    let socket = hub.open(at(0), Open { token, address: None, secure: false }).expect("room");
+    let login = &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned();
+    hub.handle(at(0), Event::Received { socket, bytes: login });
+    settle(hub, at(0));
+    say(hub, at(0), socket, Command::Connect, &[("accept-version", "1.2"), ("host", "h")]);
+    say(hub, at(0), socket, Command::Subscribe, &[("id", "0"), ("destination", "/topic/x")]);
+    socket
+}
+
+#[test]
+fn a_publisher_waits_while_much_is_to_be_handed_out_and_nothing_is_lost() {
+    let mut hub = Hub::new(Config::default(), [9; 16], at(0)).expect("a valid configuration");
+    let sockets: Vec<SocketId> = (0..40).map(|token| logged_in(&mut hub, token)).collect();
+    let (mut frame, mut bytes) = (BytesMut::new(), Vec::new());
+    Encoder::new(Version::V1_2).frame(&mut frame, Command::Send, [("destination", "/topic/x")], b"");
+    ws::write_masked_frame(&mut bytes, true, ws::Opcode::Text, [1, 2, 3, 4], &frame);
+    let before = hub.stats().delivered;
+    let (mut sent, mut off) = (0, false);
+    // Two reads: the first fills the backlog, the second has to wait.
+    for _ in 0..2 {
+        hub.handle(at(1), Event::Received { socket: sockets[0], bytes: &mut bytes.repeat(300) });
+        sent += 300;
+    }
+    assert!(hub.jobs.len() <= 300, "{} publications wait", hub.jobs.len());
+    while let Some(action) = hub.poll() {
+        off |= matches!(action, Action::Reading { socket, on: false, .. } if socket == sockets[0]);
+    }
+    assert!(off, "the publisher must no longer be read");
+    while hub.next_deadline().is_some_and(|(due, _)| due <= at(1).mono) {
+        hub.handle(at(1), Event::Tick);
+        while let Some(action) = hub.poll() {
+            match action {
+                Action::Reading { on, .. } => off = !on,
+                Action::Write { socket, .. } => hub.handle(at(1), Event::Sent { socket, len: usize::MAX }),
+                _ => {}
+            }
+        }
+    }
+    assert!(!off, "and is read again once that is done");
+    assert_eq!(hub.stats().delivered - before, sent * 40);
+}
