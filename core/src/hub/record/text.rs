@@ -34,7 +34,7 @@ pub(super) fn push_text(out: &mut String, text: &str) {
 /// Appends a space and bytes: in quotes, or behind `=` in Base64 without padding where that would double them.
 pub(super) fn push_bytes(out: &mut String, bytes: &[u8]) {
     out.push(' ');
-    let quoted: usize = bytes.iter().map(|&byte| width(byte)).sum();
+    let quoted: usize = bytes.iter().map(|&byte| usize::from(WIDTHS[usize::from(byte)])).sum();
     if quoted <= 2 * bytes.len() {
         push_quoted(out, bytes);
     } else {
@@ -54,31 +54,57 @@ pub(super) fn push_option(out: &mut String, text: Option<&str>) {
 fn push_quoted(out: &mut String, bytes: &[u8]) {
     out.push('"');
     for &byte in bytes {
-        match (byte, escape(byte)) {
+        match (WIDTHS[usize::from(byte)], escape(byte)) {
+            (1, _) => out.push(char::from(byte)),
             (_, Some(letter)) => out.extend(['\\', letter]),
-            (b' '..=b'~', None) => out.push(char::from(byte)),
             (_, None) => {
-                let _ = write!(out, "\\x{byte:02x}");
+                out.push_str("\\x");
+                out.extend([byte >> 4, byte & 15].map(|digit| char::from(HEX[usize::from(digit)])));
             }
         }
     }
     out.push('"');
 }
 
-fn width(byte: u8) -> usize {
-    match (byte, escape(byte)) {
-        (_, Some(_)) => 2,
-        (b' '..=b'~', None) => 1,
-        (_, None) => 4,
-    }
-}
-
 /// The letter behind the backslash.
-fn escape(byte: u8) -> Option<char> {
-    ESCAPES.iter().find(|(escaped, _)| *escaped == byte).map(|(_, letter)| *letter)
+const fn escape(byte: u8) -> Option<char> {
+    Some(match byte {
+        b'"' => '"',
+        b'\\' => '\\',
+        b'\r' => 'r',
+        b'\n' => 'n',
+        b'\t' => 't',
+        0 => '0',
+        _ => return None,
+    })
 }
 
-const ESCAPES: [(u8, char); 6] = [(b'"', '"'), (b'\\', '\\'), (b'\r', 'r'), (b'\n', 'n'), (b'\t', 't'), (0, '0')];
+/// What stands behind the backslash, but for hex digits.
+const fn unescape(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'"' | b'\\' => letter,
+        b'r' => b'\r',
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'0' => 0,
+        _ => return None,
+    })
+}
+
+/// How many characters a byte takes in quotes.
+const WIDTHS: [u8; 256] = {
+    let (mut widths, mut byte) = ([0; 256], 0);
+    while byte < widths.len() {
+        widths[byte] = match (byte as u8, escape(byte as u8)) {
+            (_, Some(_)) => 2,
+            (b' '..=b'~', None) => 1,
+            (_, None) => 4,
+        };
+        byte += 1;
+    }
+    widths
+};
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends a time as RFC 3339 writes it, such as `2026-11-22T14:44:07.747Z`; beyond the year 9999 as `@` and milliseconds.
 pub(super) fn push_stamp(out: &mut String, time: UnixMillis) {
@@ -209,8 +235,7 @@ impl<'a> Words<'a> {
                     rest = &rest[4..];
                 }
                 [b'\\', letter, ..] => {
-                    let found = ESCAPES.iter().find(|(_, known)| *known == char::from(*letter));
-                    bytes.push(found.ok_or(wrong)?.0);
+                    bytes.push(unescape(*letter).ok_or(wrong)?);
                     rest = &rest[2..];
                 }
                 [plain @ b' '..=b'~', ..] if *plain != b'\\' => {
