@@ -177,6 +177,17 @@ impl<T> Slab<T> {
         self.entries.get(slot).filter(|entry| entry.cell.value().is_some()).map(|entry| entry.generation)
     }
 
+    /// What lives there stays, but every handle of it is stale from now on. False, and nothing changes, if the slot has
+    /// no generation left for that.
+    pub(crate) fn renew(&mut self, slot: u32) -> bool {
+        let entry = self.entries.get_mut(slot).filter(|entry| entry.cell.value().is_some());
+        let Some((entry, next)) = entry.and_then(|it| it.generation.checked_add(1).map(|next| (it, next))) else {
+            return false;
+        };
+        entry.generation = next;
+        true
+    }
+
     /// `None` if the handle is stale or invented.
     pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<T> {
         self.get(slot, generation)?;

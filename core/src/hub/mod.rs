@@ -386,12 +386,16 @@ impl Hub {
         }
     }
 
-    /// Whether nothing may be written just now, since the socket's session is in doubt.
+    /// Whether nothing may be written just now, since the socket's session is in doubt or its deadline has passed,
+    /// whether or not its timer has fired. Looked at where output is announced and lent, not where it is queued: that
+    /// is once for a burst, and a fan-out looks at no session whose socket was announced before.
     fn held(&self, socket: &Socket) -> bool {
-        socket.role == Role::Ws
-            && !socket.gated
+        matches!(socket.role, Role::Ws | Role::Lingering)
             && socket.client != NONE
-            && self.clients.slot(socket.client).is_some_and(|client| self.registry.holds(client.session))
+            && self
+                .clients
+                .slot(socket.client)
+                .is_some_and(|client| !self.registry.passes(client.session, self.now.mono))
     }
 
     /// The embedder's token of a client's socket.

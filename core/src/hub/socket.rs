@@ -216,7 +216,7 @@ pub(super) enum Phase {
     Open,
     /// It has joined.
     Joined,
-    /// Nothing it says is handled any more.
+    /// Nothing it says is handled any more, and no id names it; what was queued for it before its Close is still written.
     Over,
 }
 

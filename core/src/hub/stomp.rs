@@ -65,9 +65,6 @@ impl Hub {
                         return self.fault(client, fault, receipt.as_deref());
                     }
                     let Some(it) = self.clients.get(id.slot(), id.generation()) else { return };
-                    if it.phase == Phase::Over {
-                        return;
-                    }
                     decoder.set_version(it.version);
                 }
                 Ok(None) => break,

@@ -263,6 +263,8 @@ impl Life {
         let kind = self.open.take();
         match answer {
             Answer::Alive { ttl_ms, .. } => {
+                // Whoever looked since the deadline was held, whether or not the timer had fired.
+                self.holds |= now >= self.deadline;
                 self.confirmed = now;
                 self.look_at = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
