@@ -33,6 +33,8 @@ pub(crate) struct Client {
     pub(crate) open: bool,
     pub(crate) connected: bool,
     pub(crate) closed: bool,
+    /// It has said its last word: DISCONNECT, or what the server answers with ERROR.
+    pub(crate) parted: bool,
     refused: bool,
     /// Whether it ever answers a Close or ends the connection by itself.
     pub(crate) polite: bool,
@@ -57,6 +59,7 @@ impl Client {
             open: false,
             connected: false,
             closed: false,
+            parted: false,
             refused: false,
             polite,
             sent: 0,
@@ -91,6 +94,11 @@ impl Client {
 
     pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
         ws::write_masked_frame(&mut self.outbox, true, opcode, [7, 1, 250, 64], payload);
+    }
+
+    /// Whether it has read a part of a frame, and not the rest.
+    pub(crate) fn within_frame(&self) -> bool {
+        !self.assembler.is_fresh()
     }
 
     /// Reads what the server wrote.

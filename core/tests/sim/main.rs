@@ -5,10 +5,12 @@
 
 mod client;
 mod judge;
+mod plan;
 mod rng;
 mod world;
 
-use world::{Plan, World};
+use plan::Plan;
+use world::World;
 
 fn run(seed: u64, log: bool) -> u64 {
     World::new(seed, Plan::of(seed), log).run()
