@@ -60,6 +60,8 @@ pub(crate) struct Judge {
     clear: BTreeSet<(usize, Arc<str>)>,
     /// Sessions that each hub was told are no more.
     gone: BTreeSet<(usize, Arc<str>)>,
+    /// How many have left since the last end of a session, for such an end, by hub.
+    cut: BTreeMap<usize, usize>,
     away_since: Option<u64>,
     /// Time in which nobody can be expected to know: outages and what follows them.
     outages: Vec<(u64, u64)>,
@@ -94,6 +96,7 @@ impl Judge {
             believed: BTreeMap::new(),
             clear: BTreeSet::new(),
             gone: BTreeSet::new(),
+            cut: BTreeMap::new(),
             away_since: None,
             outages: Vec::new(),
         }
@@ -151,9 +154,16 @@ impl Judge {
         let seat = self.seats.get_mut(&n).expect("it arrived");
         assert!(seat.left.is_none(), "client {n} left twice");
         seat.left = Some((now, cause));
+        if is_end(cause) {
+            *self.cut.entry(seat.hub).or_insert(0) += 1;
+        }
     }
 
-    pub(crate) fn found(&mut self, now: u64, ended: &Ended) {
+    pub(crate) fn found(&mut self, now: u64, hub: usize, ended: &Ended) {
+        let strangers = self.seats.values().filter(|seat| seat.hub == hub && !seat.joined).count();
+        let left = self.cut.insert(hub, 0).unwrap_or(0);
+        let counted = (left..=left + strangers).contains(&(ended.sockets as usize));
+        assert!(counted, "{left} were cut off, and perhaps {strangers} that had not joined, at {now}: {ended:?}");
         if self.memory {
             assert!(ended.late_ms <= TICK_MS, "found {} ms late at {now}: {ended:?}", ended.late_ms);
         }
@@ -186,13 +196,7 @@ impl Judge {
     /// Bytes are lent for a client, which may have read the beginning of a frame.
     pub(crate) fn lent(&mut self, now: u64, n: usize, within_frame: bool, alive: bool) {
         let Some(seat) = self.seats.get(&n) else { return };
-        let ended = matches!(
-            seat.left,
-            Some((
-                _,
-                Cause::Expired | Cause::Deleted | Cause::LoggedOut | Cause::Revoked | Cause::Rotated | Cause::StoreLost
-            ))
-        );
+        let ended = seat.left.is_some_and(|(_, cause)| is_end(cause));
         let why = self.bar(now, seat, alive);
         assert!(
             why.is_none() || seat.left.is_some(),
@@ -378,6 +382,12 @@ impl Judge {
         }
         if self.away_since.is_some() { u64::MAX / 2 } else { limit - end }
     }
+}
+
+/// Whether it is the end of a session that is why.
+fn is_end(cause: Cause) -> bool {
+    use Cause::{Deleted, Expired, LoggedOut, Revoked, Rotated, StoreLost};
+    matches!(cause, Expired | Deleted | LoggedOut | Revoked | Rotated | StoreLost)
 }
 
 /// A deadline is noticed this much later at the most, in milliseconds.

@@ -565,6 +565,10 @@ impl World {
             let deaf = client.reading_off && self.must_pass(n);
             assert!(!deaf, "client {n} is not read at {}, though nothing holds it", self.now);
         }
+        // Who has got all that it will ever get is nobody any more.
+        let served = self.clients.iter().filter(|client| client.hub == hub && !client.closed && !client.shut);
+        let (most, clients) = (served.count() as u64, self.hubs[hub].stats().clients);
+        assert!(clients <= most, "{clients} clients on {most} sockets at {}", self.now);
     }
 
     fn perform(&mut self, hub: usize, action: Action) {
@@ -578,7 +582,10 @@ impl World {
             }
             Action::Shutdown { token, socket } => {
                 assert_eq!(self.hubs[hub].output(socket).count(), 0, "shut down with output left");
-                if self.clients[token as usize].polite {
+                let client = &mut self.clients[token as usize];
+                assert!(client.over || !client.open, "client {token} never read a Close");
+                client.shut = true;
+                if client.polite {
                     let at = self.now + self.rng.range(0, 100);
                     self.at(at, Happening::Vanish(token as usize));
                 }
@@ -613,6 +620,7 @@ impl World {
             }
             Action::Left { client, token, cause, .. } => {
                 self.joined.remove(&(hub, client)).expect("it had joined");
+                assert!(!self.hubs[hub].has_client(client), "client {token} has left and is there");
                 let now = self.mono();
                 let store = self.hubs[hub].memory().unwrap_or(&self.store);
                 self.judge.left(self.now, token as usize, cause, |id| store.ttl_ms(id, now).is_some());
@@ -636,7 +644,7 @@ impl World {
                     self.at(at, Happening::Logout(session));
                 }
             }
-            Action::Ended(ended) => self.judge.found(self.now, &ended),
+            Action::Ended(ended) => self.judge.found(self.now, hub, &ended),
             other => panic!("unknown action {other:?}"),
         }
     }
