@@ -334,6 +334,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_renewed_is_found_by_its_slot_alone() {
+        let mut slab = Slab::new();
+        let (slot, generation) = slab.insert(7);
+        assert!(slab.renew(slot));
+        assert_eq!(slab.get(slot, generation), None);
+        assert_eq!(slab.remove(slot, generation), None);
+        assert_eq!((slab.slot(slot), slab.generation(slot), slab.len()), (Some(&7), Some(generation + 1), 1));
+        slab.entries.get_mut(slot).expect("made above").generation = u32::MAX;
+        assert!(!slab.renew(slot), "no generation is left");
+        assert_eq!(slab.remove(slot, u32::MAX), Some(7));
+        assert!(!slab.renew(slot) && !slab.renew(1), "nothing is there");
+    }
+
+    #[test]
     fn a_slot_whose_generations_are_used_up_is_retired() {
         let mut slab = Slab::new();
         let (slot, _) = slab.insert(1);

@@ -240,8 +240,10 @@ impl Hub {
         }
     }
 
-    /// What waits to be written on a socket, oldest first: for `writev`. Say with [`Event::Sent`] what was taken, before
-    /// anything else is handed in: what waits may be dropped when a client ends, and what was taken cannot be had back.
+    /// What waits to be written on a socket, oldest first: for `writev`. It is what may cross at the time of the last
+    /// call: who comes in a later millisecond, such as with a socket that can be written at last, hands in
+    /// [`Event::Tick`] first. Say with [`Event::Sent`] what was taken, before anything else is handed in: what waits may
+    /// be dropped when a client ends, and what was taken cannot be had back.
     /// Who writes later copies it, says so at once, and shuts or closes only after the copy is written.
     pub fn output(&self, socket: SocketId) -> impl Iterator<Item = &[u8]> {
         self.sockets

@@ -443,6 +443,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_before_the_timer_passes_what_the_deadline_held() {
+        let mut life = bound(5_000);
+        assert_eq!(life.sweep(at(4_990)), Some(Ask::Check));
+        assert_eq!(life.answer(at(4_999), &alive(1), &TIMES), (Outcome::Same, None));
+        assert_eq!(life.sweep(at(4_999)), Some(Ask::Check));
+        assert!(!life.passes(at(5_000)));
+        assert_eq!(life.answer(at(5_000), &alive(3_000), &TIMES).0, Outcome::Passes);
+        // Nor is it forgotten when the first answer is not believed.
+        assert_eq!(life.sweep(at(7_990)), Some(Ask::Check));
+        assert_eq!(life.join(at(7_991)), None);
+        assert_eq!(life.answer(at(8_001), &alive(3_000), &TIMES).0, Outcome::Same);
+        assert!(!life.passes(at(8_001)));
+        assert_eq!(life.answer(at(8_002), &alive(3_000), &TIMES).0, Outcome::Passes);
+    }
+
+    #[test]
     fn notice_is_checked_before_it_is_believed() {
         let mut life = bound(60_000);
         assert_eq!(life.notice(at(10), false), (Outcome::Holds, Some(Ask::Check)));

@@ -269,7 +269,7 @@ impl World {
         self.with_hub(hub, |hub, now| hub.publish(now, to, &message));
         for (n, client) in self.clients.iter().enumerate() {
             let subscribed = client.hub == hub && client.connected && client.outbox.is_empty() && !client.parted;
-            let addressed = self.published % 3 != 0 || self.sessions[client.session].name == "rob";
+            let addressed = !self.published.is_multiple_of(3) || self.sessions[client.session].name == "rob";
             if subscribed && addressed && self.must_pass(n) {
                 let socket = client.socket.expect("it is connected");
                 assert!(self.hubs[hub].output(socket).count() > 0, "client {n} does not get {body} at {}", self.now);
