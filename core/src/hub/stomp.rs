@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use super::closing::Code;
 use super::socket::{Client, Phase, UnfinishedStomp};
 use super::{Action, Delivery, DeliveryKind, Hub};
-use crate::broker::destination::{Pattern, is_pattern};
+use crate::broker::destination::{Pattern, PatternError, is_pattern};
 use crate::broker::{Refused, Target};
 use crate::ids::ClientId;
 use crate::session::Cause;
@@ -202,7 +202,12 @@ impl Hub {
         let logged_in = self.logged_in(client);
         let pattern = if is_pattern(&destination) {
             let pattern = Pattern::parse(&destination, limits.destination_bytes, limits.destination_segments);
-            let pattern = pattern.map_err(|_| "The destination is no pattern that is known here")?;
+            let pattern = pattern.map_err(|error| match error {
+                PatternError::Regex => {
+                    "A pattern must not hold a regular expression: {name}, *, ** and ? are known here"
+                }
+                _ => "The destination is no pattern that is known here",
+            })?;
             self.granted(self.config.rules.may_subscribe_pattern(&pattern, logged_in))?;
             Some(pattern)
         } else {
