@@ -138,6 +138,8 @@ pub struct Limits {
     pub head_time_ms: u64,
     /// BODY_TIME: and its body within this many ms more. Default 10,000.
     pub body_time_ms: u64,
+    /// ANSWER_TIME: ms for the embedder to answer a request that it was handed. Default 60,000.
+    pub answer_time_ms: u64,
     /// HALF_OPEN: connections without a whole head, in all. Default 1,024.
     pub half_open: u32,
     /// HALF_OPEN per address. Default 32.
@@ -292,6 +294,7 @@ impl Default for Limits {
             stomp: stomp::Limits::default(),
             head_time_ms: 10_000,
             body_time_ms: 10_000,
+            answer_time_ms: 60_000,
             half_open: 1_024,
             half_open_address: 32,
             control_rate: 100,
@@ -353,8 +356,9 @@ impl Config {
             return Err(ConfigError::ApplicationPrefix);
         }
         let l = &self.limits;
-        let named: [(&'static str, u64); 12] = [
+        let named: [(&'static str, u64); 13] = [
             ("HEAD_TIME", l.head_time_ms),
+            ("ANSWER_TIME", l.answer_time_ms),
             ("HALF_OPEN", u64::from(l.half_open.min(l.half_open_address))),
             ("CTRL_RATE", u64::from(l.control_rate)),
             ("OUT_BYTES", l.out_bytes as u64),
