@@ -150,6 +150,7 @@ impl Hub {
             cold.inbox.clear();
             cold.unfinished = super::socket::Unfinished::default();
             cold.pong = None;
+            cold.token = None;
             // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing.
             at.write_raised &= !cold.output.is_empty();
         }

@@ -310,7 +310,8 @@ impl Hub {
         let lost = matches!(answer, Answer::Lost);
         self.turned(slot, outcome, ask);
         if vouched {
-            self.each_pending(slot, |hub, client| hub.bound(client));
+            let record = if let Answer::Alive { record, .. } = answer { record.as_deref() } else { None };
+            self.each_pending(slot, |hub, client| hub.bound(client, record));
         } else if lost {
             self.each_pending(slot, |hub, client| hub.store_away(client));
             if loading && self.registry.count(slot) == 0 {

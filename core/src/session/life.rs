@@ -71,8 +71,8 @@ pub(crate) struct Life {
     suspected: Instant,
     state: State,
     open: Option<Kind>,
-    /// The open question was asked too early to be believed.
-    again: bool,
+    /// The open question was asked too early to be believed; what is asked then.
+    again: Option<Kind>,
     /// There was activity that no touch has carried yet.
     dirty: bool,
     /// A touch was ever sent.
@@ -111,7 +111,7 @@ impl Life {
             suspected: now,
             state: State::Loading,
             open: None,
-            again: false,
+            again: None,
             dirty: false,
             ever_touched: false,
             why: Why::Sweep,
@@ -147,7 +147,7 @@ impl Life {
     /// A client joins: it is bound only by an answer to a question asked after this.
     pub(crate) fn join(&mut self, now: Instant) -> Option<Ask> {
         if self.open.is_some() {
-            self.again = true;
+            self.again = Some(Kind::Load);
             return None;
         }
         Some(self.ask(now, Kind::Load))
@@ -171,7 +171,7 @@ impl Life {
         }
         let outcome = self.hold();
         if self.open.is_some() {
-            self.again = true;
+            self.again.get_or_insert(Kind::Check);
             return (outcome, None);
         }
         (outcome, Some(self.ask(now, if self.state == State::Loading { Kind::Load } else { Kind::Check })))
@@ -179,15 +179,16 @@ impl Life {
 
     /// It goes by another id now: the answer to a question about the old one says nothing, and is the caller's to drop.
     pub(crate) fn renamed(&mut self, now: Instant) -> Option<Ask> {
-        self.dirty |= self.open.take() == Some(Kind::Touch);
-        self.again = false;
-        self.sweep(now)
+        let (open, again) = (self.open.take(), self.again.take());
+        self.dirty |= open == Some(Kind::Touch);
+        // Who has joined meanwhile still waits to be told who it is.
+        if open == Some(Kind::Load) || again == Some(Kind::Load) { self.join(now) } else { self.sweep(now) }
     }
 
     /// Looks at it now, for no reason of its own.
     pub(crate) fn sweep(&mut self, now: Instant) -> Option<Ask> {
         if self.open.is_some() {
-            self.again = true;
+            self.again.get_or_insert(Kind::Check);
             return None;
         }
         if self.state == State::Alive {
@@ -268,10 +269,9 @@ impl Life {
                 self.confirmed = now;
                 self.look_at = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
-                if core::mem::take(&mut self.again) {
-                    let next =
-                        if self.state == State::Loading || kind == Some(Kind::Load) { Kind::Load } else { Kind::Check };
-                    return (Outcome::Same, Some(self.ask(now, next)));
+                if let Some(again) = self.again.take() {
+                    let load = self.state == State::Loading || kind == Some(Kind::Load);
+                    return (Outcome::Same, Some(self.ask(now, if load { Kind::Load } else { again })));
                 }
                 self.state = State::Alive;
                 self.why = Why::Touch;
@@ -280,7 +280,7 @@ impl Life {
             }
             Answer::Gone => (self.ended(now, kind), None),
             Answer::Lost => {
-                self.again = false;
+                self.again = None;
                 self.asked = now;
                 self.dirty |= kind == Some(Kind::Touch);
                 match self.state {
