@@ -146,8 +146,8 @@ fn who_has_no_session_needs_no_token_and_off_means_off() {
 
 #[test]
 fn a_handshake_during_another_question_is_told_the_token_too() {
-    // A touch is open, or the session is being loaded for another; it goes by another id meanwhile.
-    for (loading, renamed) in [(false, false), (true, false), (false, true), (true, true)] {
+    // A touch is open, or the session is being loaded for another, or only for this one; it gets another id meanwhile.
+    for (open, renamed) in ["touch", "load", "nothing"].into_iter().flat_map(|open| [(open, false), (open, true)]) {
         let mut server = Server::with(|config| {
             config.store = Store::External;
             let token = ConnectToken { header: HEADER.to_owned(), attribute: "csrf".to_owned() };
@@ -155,11 +155,15 @@ fn a_handshake_during_another_question_is_told_the_token_too() {
         })
         .serves_nobody_after();
         let first = shake(&mut server);
-        if !loading {
+        if open != "load" {
             answer_all(&mut server);
             assert_eq!(server.answer(first).status, 101);
             assert_eq!(said(&mut server, first, &[(HEADER, &masked(TOKEN))]), "CONNECTED");
             server.wait(1_500);
+            answer_all(&mut server);
+            server.wait(1_500);
+        }
+        if open == "touch" {
             server.say(first, "SEND", &[("destination", "/app/a")], "");
         }
         let second = shake(&mut server);
@@ -168,9 +172,9 @@ fn a_handshake_during_another_question_is_told_the_token_too() {
             server.hub.handle(now, Event::Notice { session: "abc", notice: Notice::Renamed { to: "new" } });
         }
         answer_all(&mut server);
-        assert_eq!(server.answer(second).status, 101, "{loading} {renamed}");
+        assert_eq!(server.answer(second).status, 101, "{open} {renamed}");
         let answer = said(&mut server, second, &[(HEADER, &masked(TOKEN))]);
-        assert_eq!(answer, "CONNECTED", "{loading} {renamed}");
+        assert_eq!(answer, "CONNECTED", "{open} {renamed}");
     }
 }
 

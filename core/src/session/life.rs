@@ -490,6 +490,20 @@ mod tests {
     }
 
     #[test]
+    fn who_joins_is_told_who_it_is_whatever_else_is_asked() {
+        let mut life = bound(60_000);
+        assert_eq!(life.activity(at(5), &TIMES), Some(Ask::Touch { age_ms: 0 }));
+        assert_eq!(life.join(at(6)), None);
+        assert_eq!(life.notice(at(7), false), (Outcome::Holds, None));
+        assert_eq!(life.answer(at(8), &alive(60_000), &TIMES), (Outcome::Same, Some(Ask::Load)));
+        assert_eq!(life.renamed(at(9)), Some(Ask::Load));
+        assert_eq!(life.sweep(at(10)), None);
+        assert_eq!(life.answer(at(11), &alive(60_000), &TIMES), (Outcome::Same, Some(Ask::Load)));
+        assert_eq!(life.answer(at(12), &alive(60_000), &TIMES).0, Outcome::Passes);
+        assert_eq!(life.renamed(at(13)), Some(Ask::Check));
+    }
+
+    #[test]
     fn lost_store_passes_until_the_known_deadline_and_is_never_taken_for_the_end() {
         let mut life = bound(10_000);
         assert!(life.activity(at(1_000), &TIMES).is_some());
