@@ -361,6 +361,10 @@ impl Hub {
 
     /// The session is over: in one step nothing more crosses its sockets, and each is closed.
     pub(super) fn end_session(&mut self, slot: u32, cause: Cause, detector: Detector, late_ms: u64) {
+        if !self.registry.passes(slot, self.now.mono) {
+            // Whoever came for the output since the deadline found nothing, whether or not the timer had fired.
+            self.each_client(slot, |hub, client| hub.lower_write(client));
+        }
         let Some(bound) = self.registry.leave(slot) else { return };
         let (mut sockets, mut client) = (0, bound.first);
         while let Some(it) = self.clients.slot_mut(client) {
