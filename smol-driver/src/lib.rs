@@ -57,6 +57,7 @@ mod listen;
 mod log;
 mod ready;
 mod record;
+pub mod redis;
 pub mod replay;
 mod server;
 pub mod settings;

@@ -1,0 +1,179 @@
+//! Redis, as the hub sees it: three connections that come and go, commands out, replies and notices in.
+//!
+//! ```text
+//! hub ── Action::Redis ──> lane (one write a turn) ──> link ──> Redis
+//! hub <── Event::Reply, Notification, Connected, Disconnected ── inbox <── link
+//! ```
+//!
+//! From the `redis` crate come addresses, the reading of values, and the whole of Cluster. Its single connections are not
+//! used: they hold a reply of any size, and they cannot tell whether a notice came before a reply or after it.
+//!
+//! Each connection is a task of an executor that the server itself runs, on its own thread: no lock is ever waited for,
+//! and what the hub wants sent in one turn leaves in one write.
+
+mod backoff;
+mod frames;
+mod inbox;
+mod keeper;
+mod lane;
+mod link;
+mod reply;
+mod sentinel;
+#[cfg(test)]
+#[path = "../../tests/common/redis.rs"]
+mod server;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod url;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use smol::Executor;
+use tethered_core::ids::CallId;
+use tethered_core::redis::{Command, Connection};
+use tethered_core::time::Instant;
+
+use self::frames::ReplyLimits;
+use self::inbox::{Inbox, Incoming};
+use self::keeper::{Common, Keeper, Times};
+use self::lane::{Lane, NotSent};
+use self::stream::Tls;
+use crate::clock::Clock;
+use crate::log::Log;
+
+pub use self::url::{RedisUrl, UrlError};
+
+/// Where Redis is, and what it may take.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// Its address.
+    pub url: RedisUrl,
+    /// A file of certificates, in PEM, of the authorities that are believed over `rediss://`; `None`: the system's.
+    pub authorities: Option<PathBuf>,
+    /// CONNECT: milliseconds until a connection can be used. Default 1,000.
+    pub connect_ms: u64,
+    /// REPLY: milliseconds until a reply is there. Default 2,000.
+    pub reply_ms: u64,
+    /// SUB_SILENT: milliseconds of silence until Redis is asked whether it is there. Default 10,000.
+    pub silent_ms: u64,
+    /// INFLIGHT: commands of one connection that wait for their replies. Default 4,096.
+    pub inflight: usize,
+    /// BULK: bytes of one string in a reply. Default 1 MiB.
+    pub bulk_bytes: usize,
+    /// ARRAY: elements of a reply. Default 65,536.
+    pub array: usize,
+    /// DEPTH: lists within lists of a reply. Default 8.
+    pub depth: usize,
+}
+
+impl RedisOptions {
+    /// All defaults for this address.
+    pub fn new(url: RedisUrl) -> Self {
+        Self {
+            url,
+            authorities: None,
+            connect_ms: 1_000,
+            reply_ms: 2_000,
+            silent_ms: 10_000,
+            inflight: 4_096,
+            bulk_bytes: 1 << 20,
+            array: 65_536,
+            depth: 8,
+        }
+    }
+
+    /// Whether TLS is used.
+    fn is_secure(&self) -> bool {
+        self.url.nodes.iter().any(|node| matches!(node, url::Node::Tcp { tls: true, .. }))
+    }
+}
+
+/// The connections to Redis.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    commands: Arc<Lane>,
+    notices: Arc<Lane>,
+    transactions: Arc<Lane>,
+    inbox: Arc<Inbox>,
+    executor: Arc<Executor<'static>>,
+}
+
+impl Redis {
+    /// Begins to connect, once the executor runs.
+    pub(crate) fn start(options: &RedisOptions, clock: Clock, log: &Log) -> io::Result<Self> {
+        let tls = options.is_secure().then(|| Tls::new(options.authorities.as_deref())).transpose()?;
+        let RedisOptions { connect_ms, reply_ms, silent_ms, inflight, .. } = *options;
+        let limits = ReplyLimits { bulk: options.bulk_bytes, array: options.array, depth: options.depth };
+        let inbox = Arc::new(Inbox::default());
+        let common = Arc::new(Common {
+            url: options.url.clone(),
+            tls,
+            limits,
+            times: Times { connect_ms, reply_ms, silent_ms },
+            clock,
+            log: log.clone(),
+            inbox: inbox.clone(),
+        });
+        let executor = Arc::new(Executor::new());
+        let lane = |connection| {
+            let lane = Arc::new(Lane::new(connection, 0, inflight, reply_ms));
+            executor.spawn(Keeper::new(common.clone(), lane.clone()).keep()).detach();
+            lane
+        };
+        Ok(Self {
+            commands: lane(Connection::Commands),
+            notices: lane(Connection::Notices),
+            transactions: lane(Connection::Transactions),
+            inbox,
+            executor,
+        })
+    }
+
+    /// Runs the connections for as long as this future does.
+    pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> impl Future<Output = T> {
+        let executor = self.executor.clone();
+        async move { executor.run(future).await }
+    }
+
+    /// Sends a command with the next [`flush`](Self::flush). Where there is no connection it is answered at once.
+    pub(crate) fn send(&self, now: Instant, call: Option<CallId>, connection: Connection, command: &Command) {
+        let lane = match connection {
+            Connection::Commands => &self.commands,
+            Connection::Notices => &self.notices,
+            Connection::Transactions => &self.transactions,
+        };
+        if let (Err(NotSent), Some(call)) = (lane.send(now, call, command), call) {
+            self.inbox.push([Incoming::Reply { call, value: None }]);
+        }
+    }
+
+    /// The turn is over: what was to be sent leaves now.
+    pub(crate) fn flush(&self) {
+        for lane in [&self.commands, &self.notices, &self.transactions] {
+            lane.flush();
+        }
+        for _ in 0..TASKS_A_TURN {
+            if !self.executor.try_tick() {
+                break;
+            }
+        }
+    }
+
+    /// The next thing that came in.
+    pub(crate) fn next(&self) -> Option<Incoming> {
+        self.inbox.pop()
+    }
+
+    /// Waits until something came in.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.inbox.poll(cx)
+    }
+}
+
+/// How many times a task is run in one turn of the server.
+const TASKS_A_TURN: usize = 8;
