@@ -1,5 +1,7 @@
 //! How a hub is set up: [`Config`], [`Limits`] and what may be wrong with them.
 
+mod bound;
+
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec;
@@ -7,8 +9,11 @@ use alloc::vec::Vec;
 
 use crate::broker::access::Rules;
 use crate::http;
+use crate::session::spring;
 use crate::stomp;
 use crate::ws;
+
+pub use self::bound::CloseBound;
 
 /// How a [`Hub`](crate::hub::Hub) is set up. Start from [`Config::default`] and change what differs.
 #[derive(Debug, Clone)]
@@ -71,12 +76,16 @@ pub enum Login {
 }
 
 /// Where sessions live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one exists")]
 pub enum Store {
     /// In the hub's own memory: [`session::memory`](crate::session::memory).
     Memory,
     /// Elsewhere: the hub asks with [`Action::Session`](crate::hub::Action::Session).
     External,
+    /// On a Redis, where Spring Session keeps them: the hub gives commands with
+    /// [`Action::Redis`](crate::hub::Action::Redis).
+    Spring(spring::Config),
 }
 
 /// Cookie, renewal and the times of the session machine.
@@ -96,7 +105,8 @@ pub struct Session {
     pub sweep_interval_ms: u64,
     /// How long the store may be away before sockets it has not vouched for are closed, in milliseconds. Default 300,000.
     pub blind_ms: u64,
-    /// How long an external store may take for an answer, in milliseconds; after that it counts as lost. Default 2,000.
+    /// REPLY: how long an external store or a Redis may take for an answer, in milliseconds; after that it counts as
+    /// lost. Default 2,000.
     pub reply_ms: u64,
     /// Which messages renew.
     pub renew: Renew,
@@ -182,8 +192,15 @@ pub struct Limits {
     pub memory: usize,
     /// Sessions in the store in memory. Default 1,000,000.
     pub sessions: u32,
-    /// Answers that are awaited from the store at a time; beyond that it counts as lost. Default 4,096.
+    /// INFLIGHT: answers that are awaited from the store at a time. Beyond that an external one counts as lost, and
+    /// questions to a Redis wait, up to 32 times as many. Default 4,096.
     pub inflight: u32,
+    /// BULK: bytes of one value in a reply of Redis. Default 1 MiB.
+    pub bulk: usize,
+    /// ARRAY: items in a reply of Redis. Default 65,536.
+    pub array: usize,
+    /// TOUCH_RATE: touches per second while a Redis that was away is told what it missed. Default 5,000.
+    pub touch_rate: u32,
 }
 
 /// What is wrong with a [`Config`].
@@ -315,6 +332,9 @@ impl Default for Limits {
             memory: 1 << 30,
             sessions: 1_000_000,
             inflight: 4_096,
+            bulk: 1 << 20,
+            array: 65_536,
+            touch_rate: 5_000,
         }
     }
 }
@@ -353,7 +373,7 @@ impl Config {
             return Err(ConfigError::ApplicationPrefix);
         }
         let l = &self.limits;
-        let named: [(&'static str, u64); 12] = [
+        let named: [(&'static str, u64); 16] = [
             ("HEAD_TIME", l.head_time_ms),
             ("HALF_OPEN", u64::from(l.half_open.min(l.half_open_address))),
             ("CTRL_RATE", u64::from(l.control_rate)),
@@ -366,6 +386,10 @@ impl Config {
             ("PER_ADDR", u64::from(l.per_address)),
             ("TOTAL", u64::from(l.total)),
             ("MEMORY", l.memory as u64),
+            ("INFLIGHT", u64::from(l.inflight)),
+            ("BULK", l.bulk as u64),
+            ("ARRAY", l.array as u64),
+            ("TOUCH_RATE", u64::from(l.touch_rate)),
         ];
         named.iter().find(|(_, value)| *value == 0).map_or(Ok(()), |(name, _)| Err(ConfigError::LimitZero(name)))
     }

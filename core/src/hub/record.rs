@@ -27,6 +27,7 @@ mod end;
 mod explain;
 mod line;
 mod overview;
+mod redis;
 mod show;
 mod text;
 mod view;
@@ -177,6 +178,14 @@ impl Hub {
                 };
                 self.handle(now, Event::Notice { session, notice });
             }
+            Input::Reply { call, reply } => {
+                reply.lend(|reply| self.handle(now, Event::Reply { call: *call, reply }));
+            }
+            Input::Notification { node, channel, payload } => {
+                self.handle(now, Event::Notification { node: *node, channel, payload });
+            }
+            Input::Connected { connection } => self.handle(now, Event::Connected { connection: *connection }),
+            Input::Disconnected { connection } => self.handle(now, Event::Disconnected { connection: *connection }),
             Input::NoticesOn => self.handle(now, Event::NoticesOn),
             Input::NoticesLost => self.handle(now, Event::NoticesLost),
             Input::Tick => self.handle(now, Event::Tick),

@@ -1,10 +1,12 @@
 //! HTTP sessions and who is bound to them.
 //!
 //! *Session* always means the HTTP session: a login that slides. This module knows the questions a store is asked
-//! ([`Op`], [`Answer`]), the store inside the process ([`memory`]), and the book of sessions that have clients.
+//! ([`Op`], [`Answer`]), the store inside the process ([`memory`]), Spring Session's on a Redis ([`spring`]), and the
+//! book of sessions that have clients.
 
 pub(crate) mod life;
 pub mod memory;
 mod op;
+pub mod spring;
 
 pub use op::{Answer, Cause, Detector, Op, Record};

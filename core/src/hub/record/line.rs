@@ -8,10 +8,12 @@ use core::net::IpAddr;
 
 use bytes::Bytes;
 
+use super::redis::{self, Kept};
 use super::text::{BadLine, Words};
 use crate::http;
 use crate::hub::{Change, Open, Response};
 use crate::ids::{CallId, ClientId, SocketId};
+use crate::redis::Connection;
 use crate::session::{Answer, Cause, Record};
 use crate::time::{Instant, Now};
 
@@ -32,6 +34,10 @@ pub(super) enum Input {
     Closed { socket: SocketId },
     Activity { client: ClientId },
     Answered { call: CallId, answer: Answer },
+    Reply { call: CallId, reply: Kept },
+    Notification { node: u32, channel: Vec<u8>, payload: Vec<u8> },
+    Connected { connection: Connection },
+    Disconnected { connection: Connection },
     Notice { session: String, notice: Notice },
     NoticesOn,
     NoticesLost,
@@ -128,6 +134,13 @@ impl Input {
             "answered" => {
                 Self::Answered { call: CallId::from_raw(words.id("the id of a call")?), answer: answer(words)? }
             }
+            "reply" => Self::Reply { call: CallId::from_raw(words.id("the id of a call")?), reply: Kept::read(words)? },
+            "notification" => {
+                let node = words.map("the number of a node", |word| word.parse().ok())?;
+                Self::Notification { node, channel: words.bytes()?, payload: words.bytes()? }
+            }
+            "connected" => Self::Connected { connection: redis::connection(words)? },
+            "disconnected" => Self::Disconnected { connection: redis::connection(words)? },
             "notice" => Self::Notice { session: words.text()?, notice: notice(words)? },
             "notices" => words.map("on or lost", |word| match word {
                 "on" => Some(Self::NoticesOn),
@@ -303,8 +316,8 @@ const CAUSES: [Cause; 11] = [
     Cause::Peer,
 ];
 const HEADERS: &str = "headers= and their number";
-const KIND: &str = "an input: open, received, sent, closed, activity, answered, notice, notices, tick, respond, publish, \
-                    answer, send, end, drain or begin";
+const KIND: &str = "an input: open, received, sent, closed, activity, answered, reply, notification, connected, \
+                    disconnected, notice, notices, tick, respond, publish, answer, send, end, drain or begin";
 
 #[cfg(test)]
 mod tests {
