@@ -127,6 +127,9 @@ fn serve(settings: &Settings) -> Result<(), Failure> {
     log.write(clock.now(), Level::Info, "limits", &[("limits", &settings.limits_line())]);
     let addresses = listeners.addresses();
     let mut server = Server::new(hub, Served(Demo::new(settings, key)), clock, listeners, log.clone())?;
+    if let Some(redis) = settings.redis_options()? {
+        server.redis(&redis).map_err(|error| format!("--redis {}: {error}", redis.url))?;
+    }
     if let Some(file) = &settings.record {
         let recording = Recording::open(Path::new(file), settings.record_limit, &settings.for_recording());
         server.record(recording.map_err(|error| format!("--record {file}: {error}"))?)?;

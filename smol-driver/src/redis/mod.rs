@@ -27,16 +27,16 @@ mod stream;
 mod tests;
 mod url;
 
-use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use smol::Executor;
+use tethered_core::hub::{Event, Hub};
 use tethered_core::ids::CallId;
 use tethered_core::redis::{Command, Connection};
-use tethered_core::time::Instant;
+use tethered_core::time::{Instant, Now};
 
 use self::frames::ReplyLimits;
 use self::inbox::{Inbox, Incoming};
@@ -134,10 +134,27 @@ impl Redis {
         })
     }
 
-    /// Runs the connections for as long as this future does.
-    pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> impl Future<Output = T> {
-        let executor = self.executor.clone();
-        async move { executor.run(future).await }
+    /// What runs the connections, to be run beside the server.
+    pub(crate) fn executor(&self) -> Arc<Executor<'static>> {
+        self.executor.clone()
+    }
+
+    /// Tells the hub what came in, so much of it in a turn. Returns whether there may be more.
+    pub(crate) fn hear(&self, hub: &mut Hub, now: Now) -> bool {
+        for _ in 0..HEARD_A_TURN {
+            let Some(incoming) = self.inbox.pop() else { return false };
+            match incoming {
+                Incoming::Up(connection) => hub.handle(now, Event::Connected { connection }),
+                Incoming::Down(connection) => hub.handle(now, Event::Disconnected { connection }),
+                Incoming::Reply { call, value } => {
+                    reply::lend(value.as_ref(), |reply| hub.handle(now, Event::Reply { call, reply }));
+                }
+                Incoming::Notice { node, channel, payload } => {
+                    hub.handle(now, Event::Notification { node, channel: &channel, payload: &payload });
+                }
+            }
+        }
+        true
     }
 
     /// Sends a command with the next [`flush`](Self::flush). Where there is no connection it is answered at once.
@@ -164,16 +181,13 @@ impl Redis {
         }
     }
 
-    /// The next thing that came in.
-    pub(crate) fn next(&self) -> Option<Incoming> {
-        self.inbox.pop()
-    }
-
     /// Waits until something came in.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.inbox.poll(cx)
     }
 }
 
+/// How much of what came in is told in one turn of the server.
+const HEARD_A_TURN: usize = 1_024;
 /// How many times a task is run in one turn of the server.
 const TASKS_A_TURN: usize = 8;

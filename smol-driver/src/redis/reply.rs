@@ -77,6 +77,6 @@ mod tests {
             ]))
         );
         assert_eq!(shown(b"*1\r\n*0\r\n"), debug(&Reply::Lost), "a list in a list");
-        assert_eq!(lend(None, |reply| reply == Reply::Lost), true);
+        assert!(lend(None, |reply| reply == Reply::Lost));
     }
 }

@@ -27,12 +27,12 @@ struct World {
 
 impl World {
     fn new(url: &str) -> Self {
-        Self::with(RedisOptions { silent_ms: 500, ..options(url) })
+        Self::with(&RedisOptions { silent_ms: 500, ..options(url) })
     }
 
-    fn with(options: RedisOptions) -> Self {
+    fn with(options: &RedisOptions) -> Self {
         let (clock, log) = (Clock::start(), Log::new(Level::Info));
-        Self { redis: Redis::start(&options, clock, &log).expect("it starts"), clock, log }
+        Self { redis: Redis::start(options, clock, &log).expect("it starts"), clock, log }
     }
 
     fn send(&self, call: u64, connection: Connection, args: &[&[u8]]) {
@@ -44,13 +44,13 @@ impl World {
     fn next(&self) -> String {
         let next = async {
             std::future::poll_fn(|cx| self.redis.poll(cx)).await;
-            self.redis.next().expect("something came in")
+            self.redis.inbox.pop().expect("something came in")
         };
         let late = async {
             Timer::after(Duration::from_secs(20)).await;
             panic!("nothing came in")
         };
-        match smol::block_on(self.redis.run(next.or(late))) {
+        match smol::block_on(self.redis.executor.run(next.or(late))) {
             Incoming::Up(connection) => format!("up {}", connection.as_str()),
             Incoming::Down(connection) => format!("down {}", connection.as_str()),
             Incoming::Reply { call, value: None } => format!("{} lost", call.to_raw()),
@@ -74,13 +74,13 @@ impl World {
 
     /// Lets time pass.
     fn run_for(&self, ms: u64) {
-        smol::block_on(self.redis.run(Timer::after(Duration::from_millis(ms))));
+        smol::block_on(self.redis.executor.run(Timer::after(Duration::from_millis(ms))));
     }
 
     /// Nothing comes in for so long.
     fn is_quiet(&self, ms: u64) {
         self.run_for(ms);
-        if let Some(incoming) = self.redis.next() {
+        if let Some(incoming) = self.redis.inbox.pop() {
             panic!("{incoming:?}");
         }
     }
@@ -151,7 +151,7 @@ fn notices_come_in_and_a_silent_one_is_asked_whether_it_is_there() {
 #[test]
 fn r10_a_paused_redis_is_noticed_and_left_and_found_again() {
     let server = RedisServer::start();
-    let world = World::with(RedisOptions { silent_ms: 300, reply_ms: 400, ..options(&server.url()) });
+    let world = World::with(&RedisOptions { silent_ms: 300, reply_ms: 400, ..options(&server.url()) });
     world.both_up();
     server.pause();
     let since = Instant::now();
@@ -292,7 +292,7 @@ fn r17_a_hostile_reply_costs_the_connection_and_nothing_else() {
 #[test]
 fn r09_a_reply_that_comes_late_reaches_nobody() {
     let server = RedisServer::start();
-    let world = World::with(RedisOptions { reply_ms: 200, ..options(&server.url()) });
+    let world = World::with(&RedisOptions { reply_ms: 200, ..options(&server.url()) });
     world.both_up();
     server.ask(&["CLIENT", "PAUSE", "600", "ALL"]);
     world.send(1, Connection::Commands, &[b"ECHO", b"late"]);

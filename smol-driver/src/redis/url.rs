@@ -85,6 +85,21 @@ impl RedisUrl {
         .map(|url| Self { shown: without_password(text), ..url })
     }
 
+    /// The database, which a cluster has one of only.
+    pub fn database(&self) -> u32 {
+        self.database
+    }
+
+    /// Whether it is a cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.topology == Topology::Cluster
+    }
+
+    #[cfg(test)]
+    pub(crate) fn login(&self) -> (Option<&str>, Option<&str>) {
+        (self.username.as_deref(), self.password.as_deref())
+    }
+
     /// The same with another password.
     #[must_use]
     pub fn with_password(self, password: String) -> Self {

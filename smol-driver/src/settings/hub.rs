@@ -2,7 +2,7 @@
 
 use tethered_core::broker::access::{Operation, Rule, Rules, Verdict};
 use tethered_core::broker::destination::Pattern;
-use tethered_core::config::{Config, Endpoint, Session};
+use tethered_core::config::{Config, Endpoint, Session, Store};
 use tethered_core::http::{OriginRules, Proxies};
 
 use super::Settings;
@@ -12,24 +12,29 @@ pub(crate) const ECHO: &str = "/echo/websocket";
 
 impl Settings {
     /// The hub's configuration: STOMP at `/stomp` and `/messages/websocket` with login, the sample's rules, sessions in
-    /// memory, and what conformance mode adds.
+    /// memory or on a Redis, and what conformance mode adds.
     pub fn hub_config(&self) -> Config {
-        let limits = self.limits.to_core();
+        let limits = self.limits.to_all();
         let mut config = Config {
             endpoints: vec![Endpoint::stomp("/stomp"), Endpoint::stomp("/messages/websocket")],
             guarded: vec!["/stomp".to_owned(), "/messages".to_owned()],
+            store: self.redis.to_core().map_or(Store::Memory, Store::Spring),
             session: Session {
                 cookie: self.cookie.clone(),
                 encoding: self.cookie_encoding,
                 timeout_ms: self.session_timeout_ms,
                 touch_interval_ms: self.touch_interval_ms,
+                check_interval_ms: self.redis.check_interval_ms,
+                sweep_interval_ms: self.redis.sweep_interval_ms,
+                blind_ms: self.redis.blind_ms,
+                reply_ms: limits.redis.reply_ms,
                 ..Session::default()
             },
             origin: self.origin_rules(),
             proxies: self.believed(),
             rules: Rules::sample(),
             heart_beat_ms: self.heart_beat_ms,
-            limits,
+            limits: limits.core,
             ..Config::default()
         };
         if self.conformance {

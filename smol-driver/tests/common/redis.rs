@@ -1,5 +1,6 @@
 //! A Redis server of a test's own, on a free port, ended with the test.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each file of tests uses its own part")]
+#![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
