@@ -34,6 +34,9 @@ pub struct Config {
     pub application_prefix: String,
     /// Who may SEND and SUBSCRIBE where.
     pub rules: Rules,
+    /// Whether there are other hubs that get what is published here, and the other way round:
+    /// [`Action::Relay`](crate::hub::Action::Relay). Default no.
+    pub relay: bool,
     /// What the server offers: it can send every `.0` ms, and wants something every `.1` ms. Default `(0, 0)`: none.
     pub heart_beat_ms: (u32, u32),
     /// What a stranger may send, hold and cost.
@@ -244,6 +247,7 @@ impl Default for Config {
             proxies: http::Proxies::default(),
             application_prefix: "/app".to_owned(),
             rules: Rules::open(),
+            relay: false,
             heart_beat_ms: (0, 0),
             limits: Limits::default(),
         }

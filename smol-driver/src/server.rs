@@ -313,6 +313,12 @@ impl<A: Application> Server<A> {
                     redis.send(now.mono, call, connection, &command);
                 }
             }
+            Action::Relay { publication } => {
+                if let Some(redis) = &self.redis {
+                    redis.relay(now.mono, &publication);
+                }
+            }
+            Action::Announced { hub: from, body } => app.announced(&mut cx, &from, &body),
             Action::Alarm(alarm) => {
                 let kind = alarm.kind.as_str();
                 self.log.write(now, Level::Warn, "redis alarm", &[("kind", &kind), ("what", &alarm)]);

@@ -3,7 +3,8 @@
 //! Four kinds of methods:
 //! - *the world*: [`Hub::open`], [`Hub::handle`];
 //! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
-//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::answer`], [`Hub::send`], [`Hub::end`], [`Hub::drain`];
+//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::announce`], [`Hub::answer`], [`Hub::send`],
+//!   [`Hub::end`], [`Hub::drain`];
 //! - *looking*: [`Hub::stats`], and [`record`] for what came in.
 //!
 //! Any number of calls may come before a drain of the actions; batching is the point. One turn is bounded: what is left
@@ -22,6 +23,7 @@ mod output;
 mod publish;
 pub mod record;
 mod redis;
+mod relay;
 mod request;
 mod sessions;
 mod socket;
@@ -56,6 +58,7 @@ use crate::wheel::Wheel;
 pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
 pub use self::app::{Message, Payload, To, Who};
 pub use self::event::{Event, Notice};
+pub use self::relay::Publication;
 pub use self::stats::Stats;
 
 /// A whole server as one state machine. See the [module's documentation](self) for the order of calls.
@@ -93,6 +96,8 @@ pub struct Hub {
     /// Tells the message ids of one run of the server from another's.
     run: alloc::string::String,
     published: u64,
+    /// What other hubs know this one by.
+    name: alloc::string::String,
     /// How far a drain has come.
     drained: Option<u32>,
     buffered: usize,
@@ -144,6 +149,7 @@ impl Hub {
             closing: closing::Pacer::new(config.limits.close_rate, now.mono),
             now,
             run: random.run(),
+            name: relay::name(&mut random, config.relay),
             random,
             sockets: Slab::new(),
             clients: Slab::new(),
@@ -233,6 +239,7 @@ impl Hub {
             Event::Notification { node, channel, payload } => self.notification(node, channel, payload),
             Event::Connected { connection } => self.connected(connection, true),
             Event::Disconnected { connection } => self.connected(connection, false),
+            Event::Relayed { publication } => self.relayed(publication),
             Event::Notice { session, notice } => self.noticed(session, notice),
             Event::NoticesOn if self.spring.is_none() => self.notices(true),
             Event::NoticesLost if self.spring.is_none() => self.notices(false),

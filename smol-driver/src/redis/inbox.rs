@@ -19,6 +19,15 @@ pub(crate) enum Incoming {
     Reply { call: CallId, value: Option<Value> },
     /// A message of a channel that is subscribed to, from this primary.
     Notice { node: u32, channel: Vec<u8>, payload: Vec<u8> },
+    /// What another node passed on.
+    Relayed { publication: Vec<u8> },
+}
+
+impl Incoming {
+    /// Whether it comes unasked, as often as others please.
+    fn is_unasked(&self) -> bool {
+        matches!(self, Self::Notice { .. } | Self::Relayed { .. })
+    }
 }
 
 /// A queue from the tasks that talk to Redis to the server.
@@ -28,7 +37,7 @@ pub(crate) struct Inbox(Mutex<Queue>);
 #[derive(Debug, Default)]
 struct Queue {
     incoming: VecDeque<Incoming>,
-    notices: usize,
+    unasked: usize,
     waker: Option<Waker>,
 }
 
@@ -37,7 +46,7 @@ impl Inbox {
     pub(crate) fn push(&self, incoming: impl IntoIterator<Item = Incoming>) {
         let mut queue = self.lock();
         for incoming in incoming {
-            queue.notices += usize::from(matches!(incoming, Incoming::Notice { .. }));
+            queue.unasked += usize::from(incoming.is_unasked());
             queue.incoming.push_back(incoming);
         }
         if !queue.incoming.is_empty()
@@ -51,13 +60,13 @@ impl Inbox {
     pub(crate) fn pop(&self) -> Option<Incoming> {
         let mut queue = self.lock();
         let incoming = queue.incoming.pop_front()?;
-        queue.notices -= usize::from(matches!(incoming, Incoming::Notice { .. }));
+        queue.unasked -= usize::from(incoming.is_unasked());
         Some(incoming)
     }
 
     /// Whether the server is so far behind that it had better look at every session anew.
     pub(crate) fn is_full(&self) -> bool {
-        self.lock().notices >= NOTICES
+        self.lock().unasked >= UNASKED
     }
 
     /// Waits until something came in.
@@ -75,5 +84,5 @@ impl Inbox {
     }
 }
 
-/// How many notices may wait for the server. Each is some 200 bytes.
-const NOTICES: usize = 65_536;
+/// How many notices and publications may wait for the server. A notice is some 200 bytes.
+const UNASKED: usize = 65_536;

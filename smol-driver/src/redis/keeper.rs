@@ -105,7 +105,7 @@ impl Keeper {
     /// Uses a connection until it ends.
     async fn serve(&mut self, node: &Node, stream: Box<dyn Stream>, frames: Frames) -> Failure {
         let Common { inbox, clock, log, times, .. } = &*self.common;
-        self.lane.rise();
+        self.lane.rise(clock.now().mono);
         inbox.push([Incoming::Up(self.lane.connection)]);
         let connection = self.lane.connection.as_str();
         log.write(clock.now(), Level::Info, "redis connected", &[("connection", &connection), ("node", &node)]);

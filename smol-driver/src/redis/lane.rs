@@ -22,6 +22,8 @@ pub(crate) struct Lane {
     inflight: usize,
     /// REPLY, in milliseconds.
     reply_ms: u64,
+    /// The channel of what nodes tell each other, if this lane listens to it.
+    relay: Option<Vec<u8>>,
     queue: Mutex<Queue>,
 }
 
@@ -68,7 +70,12 @@ pub(crate) struct Unasked;
 impl Lane {
     pub(crate) fn new(connection: Connection, node: u32, inflight: usize, reply_ms: u64) -> Self {
         let queue = Queue { phase: Phase::Away, out: Vec::new(), pending: VecDeque::new(), fresh: false, waker: None };
-        Self { connection, node, inflight, reply_ms, queue: Mutex::new(queue) }
+        Self { connection, node, inflight, reply_ms, relay: None, queue: Mutex::new(queue) }
+    }
+
+    /// Listens to what other nodes pass on through this channel.
+    pub(crate) fn with_relay(self, channel: &str) -> Self {
+        Self { relay: Some(channel.into()), ..self }
     }
 
     /// Puts a command in. It leaves with all others of this turn of the server, in one write.
@@ -112,8 +119,13 @@ impl Lane {
     }
 
     /// There is a connection. What was put in for it beforehand is kept.
-    pub(crate) fn rise(&self) {
-        self.lock().phase = Phase::Up;
+    pub(crate) fn rise(&self, now: Instant) {
+        let mut queue = self.lock();
+        queue.phase = Phase::Up;
+        if let Some(channel) = &self.relay {
+            pack(&mut queue.out, [&b"SUBSCRIBE"[..], channel].into_iter());
+            queue.pending.push_back(Pending { call: None, replies: 1, due: now.after(self.reply_ms) });
+        }
     }
 
     /// There is none any more; no command in it will be answered.
@@ -156,6 +168,10 @@ impl Lane {
         for value in values {
             let value = match self.connection {
                 Connection::Notices => match notice(value) {
+                    Ok((channel, publication)) if self.relay.as_ref() == Some(&channel) => {
+                        sorted.push(Incoming::Relayed { publication });
+                        continue;
+                    }
                     Ok((channel, payload)) => {
                         sorted.push(Incoming::Notice { node: self.node, channel, payload });
                         continue;
@@ -243,7 +259,7 @@ mod tests {
 
     fn up(connection: Connection, inflight: usize) -> Lane {
         let lane = Lane::new(connection, 7, inflight, 2_000);
-        lane.rise();
+        lane.rise(Instant::default());
         lane
     }
 
@@ -298,11 +314,11 @@ mod tests {
         let command = Command::new(&[b"PING"]);
         let now = Instant::default();
         assert_eq!(lane.send(now, Some(call(1)), &command), Err(NotSent));
-        lane.rise();
+        lane.rise(Instant::default());
         lane.send(now, Some(call(2)), &command).expect("it is up");
         lane.fall(Phase::Away);
         assert_eq!(lane.send(now, Some(call(3)), &command), Err(NotSent));
-        lane.rise();
+        lane.rise(Instant::default());
         let mut out = Vec::new();
         lane.take(&mut out);
         assert!(out.is_empty());
@@ -311,7 +327,7 @@ mod tests {
         lane.fall(Phase::Dormant);
         lane.send(now, Some(call(4)), &command).expect("it is kept");
         assert_eq!(lane.phase(), Phase::Wanted);
-        lane.rise();
+        lane.rise(Instant::default());
         assert_eq!(sorted(&lane, vec![Value::Okay]).expect("asked").len(), 1);
     }
 

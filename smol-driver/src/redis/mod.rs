@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use smol::Executor;
-use tethered_core::hub::{Event, Hub};
+use tethered_core::hub::{Event, Hub, Publication};
 use tethered_core::ids::CallId;
 use tethered_core::redis::{Command, Connection};
 use tethered_core::time::{Instant, Now};
@@ -55,6 +55,9 @@ pub struct RedisOptions {
     pub url: RedisUrl,
     /// A file of certificates, in PEM, of the authorities that are believed over `rediss://`; `None`: the system's.
     pub authorities: Option<PathBuf>,
+    /// The channel through which nodes tell each other what they publish; for a hub with
+    /// [`Config::relay`](tethered_core::config::Config::relay).
+    pub relay: Option<String>,
     /// CONNECT: milliseconds until a connection can be used. Default 1,000.
     pub connect_ms: u64,
     /// REPLY: milliseconds until a reply is there. Default 2,000.
@@ -77,6 +80,7 @@ impl RedisOptions {
         Self {
             url,
             authorities: None,
+            relay: None,
             connect_ms: 1_000,
             reply_ms: 2_000,
             silent_ms: 10_000,
@@ -99,6 +103,7 @@ pub(crate) struct Redis {
     commands: Arc<Lane>,
     notices: Arc<Lane>,
     transactions: Arc<Lane>,
+    relay: Option<String>,
     inbox: Arc<Inbox>,
     executor: Arc<Executor<'static>>,
 }
@@ -121,7 +126,11 @@ impl Redis {
         });
         let executor = Arc::new(Executor::new());
         let lane = |connection| {
-            let lane = Arc::new(Lane::new(connection, 0, inflight, reply_ms));
+            let lane = Lane::new(connection, 0, inflight, reply_ms);
+            let lane = Arc::new(match &options.relay {
+                Some(channel) if connection == Connection::Notices => lane.with_relay(channel),
+                _ => lane,
+            });
             executor.spawn(Keeper::new(common.clone(), lane.clone()).keep()).detach();
             lane
         };
@@ -129,6 +138,7 @@ impl Redis {
             commands: lane(Connection::Commands),
             notices: lane(Connection::Notices),
             transactions: lane(Connection::Transactions),
+            relay: options.relay.clone(),
             inbox,
             executor,
         })
@@ -149,6 +159,9 @@ impl Redis {
                 Incoming::Reply { call, value } => {
                     reply::lend(value.as_ref(), |reply| hub.handle(now, Event::Reply { call, reply }));
                 }
+                Incoming::Relayed { publication } => {
+                    hub.handle(now, Event::Relayed { publication: &publication });
+                }
                 Incoming::Notice { node, channel, payload } => {
                     hub.handle(now, Event::Notification { node, channel: &channel, payload: &payload });
                 }
@@ -166,6 +179,14 @@ impl Redis {
         };
         if let (Err(NotSent), Some(call)) = (lane.send(now, call, command), call) {
             self.inbox.push([Incoming::Reply { call, value: None }]);
+        }
+    }
+
+    /// Passes something on to the other nodes. While Redis is away it reaches none.
+    pub(crate) fn relay(&self, now: Instant, publication: &Publication) {
+        if let Some(channel) = &self.relay {
+            let command = Command::new(&[b"PUBLISH", channel.as_bytes(), publication.as_bytes()]);
+            self.send(now, None, Connection::Commands, &command);
         }
     }
 

@@ -55,6 +55,7 @@ impl World {
             Incoming::Down(connection) => format!("down {}", connection.as_str()),
             Incoming::Reply { call, value: None } => format!("{} lost", call.to_raw()),
             Incoming::Reply { call, value: Some(value) } => format!("{} {}", call.to_raw(), words(&value)),
+            Incoming::Relayed { publication } => format!("relayed {}", publication.escape_ascii()),
             Incoming::Notice { channel, payload, .. } => {
                 format!("notice {} {}", channel.escape_ascii(), payload.escape_ascii())
             }

@@ -33,6 +33,7 @@ impl Settings {
             origin: self.origin_rules(),
             proxies: self.believed(),
             rules: Rules::sample(),
+            relay: self.redis.url.is_some(),
             heart_beat_ms: self.heart_beat_ms,
             limits: limits.core,
             ..Config::default()

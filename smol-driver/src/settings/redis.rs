@@ -120,6 +120,7 @@ impl Settings {
         }
         let limits = self.limits.to_all();
         Ok(Some(RedisOptions {
+            relay: Some(format!("{}:tethered:{}:relay", self.redis.namespace, url.database())),
             url,
             authorities: self.redis.authorities.as_ref().map(Into::into),
             connect_ms: limits.redis.connect_ms,
