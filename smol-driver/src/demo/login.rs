@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tethered_core::http::{self, OriginRules, Scheme, cookie};
 use tethered_core::hub::{self, Change};
+use tethered_core::session::spring;
 use tethered_core::time::Now;
 
 use super::pages::{self, Notice};
@@ -24,10 +25,11 @@ pub(super) struct Visitor<'a> {
 }
 
 impl<'a> Visitor<'a> {
-    /// A session without a token is none of ours: its owner logs in anew.
+    /// A session without a token was made by an application that has none: its owner logs in anew.
     pub(super) fn of(request: &'a hub::Request) -> Option<Self> {
         let session = request.session.as_ref()?;
-        let token = session.attribute(ATTRIBUTE).filter(|token| csrf::is_token(token))?;
+        let tokens = TOKENS.iter().filter_map(|name| session.attribute(name));
+        let token = tokens.into_iter().find(|token| csrf::is_token(token))?;
         Some(Self { name: session.principal.as_deref()?, token })
     }
 }
@@ -186,5 +188,8 @@ fn foreign() -> http::Response {
     )
 }
 
+/// The attribute with a session's token.
 const ATTRIBUTE: &str = "csrf";
+/// The attributes that may hold it: ours, and Spring Security's in sessions that were made there.
+pub(crate) const TOKENS: [&str; 2] = [ATTRIBUTE, spring::CSRF_TOKEN];
 const COOKIE: &str = "LOGIN";

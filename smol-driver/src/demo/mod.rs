@@ -24,6 +24,7 @@ use tethered_core::hub::{self, Delivery, Hub};
 use tethered_core::ids::ClientId;
 use tethered_core::time::Now;
 
+pub(crate) use self::login::TOKENS;
 pub use self::login::{Verified, Verify};
 
 use self::outlet::HubOutlet;
