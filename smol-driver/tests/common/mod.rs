@@ -1,8 +1,10 @@
 //! A server on a thread of its own, and a client that blocks.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each file of tests uses its own part")]
 
+pub mod keys;
 pub mod process;
 pub mod redis;
+pub mod spring;
 pub mod web;
 
 use std::io::{ErrorKind, Read, Write};
