@@ -401,52 +401,25 @@ fn r16_a_failover_to_a_replica_closes_nobody_who_lives() {
     let primary = RedisServer::start();
     let port = primary.port.to_string();
     let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &port]);
-    let sentinel_folder = primary.folder().join("sentinel.conf");
-    let sentinel_port = common::redis::free_port();
-    std::fs::write(
-        &sentinel_folder,
-        format!(
-            "port {sentinel_port}\nbind 127.0.0.1\nsentinel monitor chat 127.0.0.1 {port} 1\n\
-             sentinel down-after-milliseconds chat 500\nsentinel failover-timeout chat 3000\n"
-        ),
-    )
-    .expect("a file can be written");
-    let mut sentinel = std::process::Command::new("redis-server")
-        .arg(&sentinel_folder)
-        .arg("--sentinel")
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("redis-server is installed");
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        until("the replica", || primary.ask(&["INFO", "replication"]).contains("state=online"));
-        until("the sentinel", || {
-            std::net::TcpStream::connect(("127.0.0.1", sentinel_port)).is_ok()
-                && RedisClient::connect(sentinel_port)
-                    .ask(&["SENTINEL", "REPLICAS", "chat"])
-                    .contains(&replica.port.to_string())
-        });
-        let url = format!("--redis=redis-sentinel://127.0.0.1:{sentinel_port}/0?master=chat");
-        let node = Process::start(&[&url]);
-        node.says("msg=\"redis connected\" connection=commands");
-        node.says(&format!("connection=notices node=127.0.0.1:{port}"));
-        until("the subscription", || primary.ask(&["PUBSUB", "CHANNELS", "__keyevent*"]).contains("expired"));
-        let (_, living) = visitor(&primary, &node, Layout::Indexed, 60);
-        let (gone, ending) = visitor(&primary, &node, Layout::Indexed, 60);
-        let (mut living, mut ending) = (living.stomp(), ending.stomp());
-        assert_eq!(primary.ask(&["WAIT", "1", "5000"]), "1");
-        primary.signal("KILL");
-        until("the failover", || replica.ask(&["ROLE"]).starts_with("master"));
-        replica.ask(&["DEL", &keys::expires(&gone)]);
-        assert_eq!(ending.closed().0, 1008);
-        node.says(&format!("connection=notices node=127.0.0.1:{}", replica.port));
-        living.stays_open(Duration::from_millis(500));
-        living.done("SEND", &[("destination", "/app/nothing")], "");
-    }));
-    let _ = sentinel.kill();
-    let _ = sentinel.wait();
-    if let Err(panic) = result {
-        std::panic::resume_unwind(panic);
-    }
+    let sentinel = RedisServer::sentinel("chat", primary.port);
+    until("the replica", || primary.ask(&["INFO", "replication"]).contains("state=online"));
+    until("the sentinel", || sentinel.ask(&["SENTINEL", "REPLICAS", "chat"]).contains(&replica.port.to_string()));
+    let url = format!("--redis=redis-sentinel://127.0.0.1:{}/0?master=chat", sentinel.port);
+    let node = Process::start(&[&url]);
+    node.says("msg=\"redis connected\" connection=commands");
+    node.says(&format!("connection=notices node=127.0.0.1:{port}"));
+    until("the subscription", || primary.ask(&["PUBSUB", "CHANNELS", "__keyevent*"]).contains("expired"));
+    let (_, living) = visitor(&primary, &node, Layout::Indexed, 60);
+    let (gone, ending) = visitor(&primary, &node, Layout::Indexed, 60);
+    let (mut living, mut ending) = (living.stomp(), ending.stomp());
+    assert_eq!(primary.ask(&["WAIT", "1", "5000"]), "1");
+    primary.signal("KILL");
+    until("the failover", || replica.ask(&["ROLE"]).starts_with("master"));
+    replica.ask(&["DEL", &keys::expires(&gone)]);
+    assert_eq!(ending.closed().0, 1008);
+    node.says(&format!("connection=notices node=127.0.0.1:{}", replica.port));
+    living.stays_open(Duration::from_millis(500));
+    living.done("SEND", &[("destination", "/app/nothing")], "");
 }
 
 #[test]

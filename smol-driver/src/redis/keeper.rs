@@ -12,6 +12,7 @@ use tethered_core::redis::Connection;
 
 use super::backoff::Backoff;
 use super::frames::{Frames, ReplyLimits};
+use super::group::Group;
 use super::inbox::{Inbox, Incoming};
 use super::lane::{Lane, Phase};
 use super::link::{Failure, Link, ask, error_text};
@@ -47,6 +48,10 @@ pub(crate) struct Times {
 pub(crate) struct Keeper {
     common: Arc<Common>,
     lane: Arc<Lane>,
+    /// Where to connect to, if that is not what the address says.
+    node: Option<Node>,
+    /// Those who are one to the hub together with this one.
+    group: Option<Arc<Group>>,
     /// It is connected by the first command for it only.
     dormant: bool,
     backoff: Backoff,
@@ -60,7 +65,26 @@ impl Keeper {
         if dormant {
             lane.fall(Phase::Dormant);
         }
-        Self { common, lane, dormant, backoff: Backoff::default(), told: None }
+        Self { common, lane, node: None, group: None, dormant, backoff: Backoff::default(), told: None }
+    }
+
+    /// Connects to this node, whatever the address says.
+    pub(crate) fn at(self, node: Node) -> Self {
+        Self { node: Some(node), ..self }
+    }
+
+    /// Is one of several that are one to the hub.
+    pub(crate) fn of_group(self, group: Arc<Group>) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    fn report(&self, up: bool) {
+        let connection = self.lane.connection;
+        match &self.group {
+            Some(group) => group.set(self.lane.node, up),
+            None if up => self.common.inbox.push([Incoming::Up(connection)]),
+            None => self.common.inbox.push([Incoming::Down(connection)]),
+        }
     }
 
     pub(crate) async fn keep(mut self) {
@@ -74,7 +98,7 @@ impl Keeper {
             };
             // What was asked meanwhile is not lost without a word.
             self.lane.fall(Phase::Away);
-            self.common.inbox.push([Incoming::Down(self.lane.connection)]);
+            self.report(false);
             self.tell(&failure);
             let wait = self.backoff.failed(random());
             Timer::after(Duration::from_millis(wait)).await;
@@ -99,19 +123,27 @@ impl Keeper {
             Timer::after(Duration::from_millis(ms)).await;
             Err(Failure::NotInTime(ms))
         };
-        self.common.open(&mut self.backoff.failures()).or(late).await
+        self.common.open(self.node.as_ref(), self.backoff.failures()).or(late).await
     }
 
     /// Uses a connection until it ends.
     async fn serve(&mut self, node: &Node, stream: Box<dyn Stream>, frames: Frames) -> Failure {
         let Common { inbox, clock, log, times, .. } = &*self.common;
         self.lane.rise(clock.now().mono);
-        inbox.push([Incoming::Up(self.lane.connection)]);
+        self.report(true);
         let connection = self.lane.connection.as_str();
         log.write(clock.now(), Level::Info, "redis connected", &[("connection", &connection), ("node", &node)]);
         self.told = None;
         let since = clock.now().mono;
-        let link = Link::new(&self.lane, inbox, *clock, (times.silent_ms, times.reply_ms), stream, frames);
+        let link = Link::new(
+            &self.lane,
+            inbox,
+            self.group.as_deref(),
+            *clock,
+            (times.silent_ms, times.reply_ms),
+            stream,
+            frames,
+        );
         let failure = link.or(sentinel::watch(&self.common, node)).await;
         if clock.now().mono.since(since) >= STEADY_MS {
             self.backoff.reset();
@@ -135,10 +167,11 @@ impl Keeper {
 
 impl Common {
     /// Opens a stream to where Redis is, and says who we are.
-    async fn open(&self, turn: &mut u32) -> Result<(Node, Box<dyn Stream>, Frames), Failure> {
-        let node = match &self.url.topology {
-            Topology::Sentinel { primary } => sentinel::find(self, primary, *turn as usize).await?,
-            Topology::Single | Topology::Cluster => self.url.nodes[0].clone(),
+    async fn open(&self, node: Option<&Node>, turn: u32) -> Result<(Node, Box<dyn Stream>, Frames), Failure> {
+        let node = match (node, &self.url.topology) {
+            (Some(node), _) => node.clone(),
+            (None, Topology::Sentinel { primary }) => sentinel::find(self, primary, turn as usize).await?,
+            (None, Topology::Single | Topology::Cluster) => self.url.nodes[0].clone(),
         };
         let mut stream = connect(&node, self.tls.as_ref()).await?;
         let mut frames = Frames::new(self.limits);
@@ -147,7 +180,7 @@ impl Common {
     }
 
     /// Logs in, chooses the database, and sees that Redis is ready.
-    async fn greet(&self, stream: &mut Box<dyn Stream>, frames: &mut Frames) -> Result<(), Failure> {
+    pub(crate) async fn greet(&self, stream: &mut Box<dyn Stream>, frames: &mut Frames) -> Result<(), Failure> {
         let database = self.url.database.to_string();
         let mut commands: Vec<Vec<&[u8]>> = Vec::new();
         if let Some(password) = &self.url.password {
@@ -175,7 +208,8 @@ impl Common {
     }
 }
 
-fn random() -> u64 {
+/// Any number.
+pub(crate) fn random() -> u64 {
     let mut bytes = [0; 8];
     // Without randomness the jitter is gone, nothing else.
     let _ = getrandom::fill(&mut bytes);

@@ -13,6 +13,7 @@ use tethered_core::redis::Connection;
 use tethered_core::time::Instant;
 
 use super::frames::{Broken, Frames};
+use super::group::Group;
 use super::inbox::{Inbox, Incoming};
 use super::lane::{Lane, Unasked, pack};
 use super::stream::Stream;
@@ -49,6 +50,8 @@ pub(crate) enum Failure {
 pub(crate) struct Link<'a> {
     lane: &'a Lane,
     inbox: &'a Inbox,
+    /// Those who are one to the hub together with this one.
+    group: Option<&'a Group>,
     clock: Clock,
     silent_ms: u64,
     reply_ms: u64,
@@ -71,6 +74,7 @@ impl<'a> Link<'a> {
     pub(crate) fn new(
         lane: &'a Arc<Lane>,
         inbox: &'a Arc<Inbox>,
+        group: Option<&'a Group>,
         clock: Clock,
         (silent_ms, reply_ms): (u64, u64),
         stream: Box<dyn Stream>,
@@ -79,6 +83,7 @@ impl<'a> Link<'a> {
         Self {
             lane,
             inbox,
+            group,
             clock,
             silent_ms,
             reply_ms,
@@ -147,7 +152,10 @@ impl<'a> Link<'a> {
             }
         };
         let asked = self.lane.sort(self.values.drain(..), &mut self.sorted);
-        self.inbox.push(self.sorted.drain(..));
+        match self.group {
+            Some(group) => self.inbox.push(group.sift(self.lane.node, std::mem::take(&mut self.sorted))),
+            None => self.inbox.push(self.sorted.drain(..)),
+        }
         broken?;
         asked.map_err(|Unasked| Failure::Unasked)?;
         if replica {

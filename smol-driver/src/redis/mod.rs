@@ -12,7 +12,9 @@
 //! and what the hub wants sent in one turn leaves in one write.
 
 mod backoff;
+mod cluster;
 mod frames;
+mod group;
 mod inbox;
 mod keeper;
 mod lane;
@@ -38,7 +40,9 @@ use tethered_core::ids::CallId;
 use tethered_core::redis::{Command, Connection};
 use tethered_core::time::{Instant, Now};
 
+use self::cluster::Cluster;
 use self::frames::ReplyLimits;
+use self::group::Group;
 use self::inbox::{Inbox, Incoming};
 use self::keeper::{Common, Keeper, Times};
 use self::lane::{Lane, NotSent};
@@ -100,12 +104,17 @@ impl RedisOptions {
 /// The connections to Redis.
 #[derive(Debug)]
 pub(crate) struct Redis {
-    commands: Arc<Lane>,
-    notices: Arc<Lane>,
-    transactions: Arc<Lane>,
+    ways: Ways,
     relay: Option<String>,
     inbox: Arc<Inbox>,
     executor: Arc<Executor<'static>>,
+}
+
+/// Where commands go.
+#[derive(Debug)]
+enum Ways {
+    Single { commands: Arc<Lane>, notices: Arc<Lane>, transactions: Arc<Lane> },
+    Cluster { commands: Cluster, notices: Arc<Group> },
 }
 
 impl Redis {
@@ -125,23 +134,30 @@ impl Redis {
             inbox: inbox.clone(),
         });
         let executor = Arc::new(Executor::new());
-        let lane = |connection| {
-            let lane = Lane::new(connection, 0, inflight, reply_ms);
-            let lane = Arc::new(match &options.relay {
-                Some(channel) if connection == Connection::Notices => lane.with_relay(channel),
-                _ => lane,
-            });
-            executor.spawn(Keeper::new(common.clone(), lane.clone()).keep()).detach();
-            lane
+        let relay = options.relay.clone();
+        let ways = if options.url.is_cluster() {
+            let notices = Arc::new(Group::new(inbox.clone()));
+            let (common_too, group, runner) = (common.clone(), notices.clone(), Arc::downgrade(&executor));
+            let watch = cluster::watch_primaries(common_too, group, runner, inflight, relay.clone());
+            executor.spawn(watch).detach();
+            Ways::Cluster { commands: Cluster::start(options, &common, &executor)?, notices }
+        } else {
+            let lane = |connection| {
+                let lane = Lane::new(connection, 0, inflight, reply_ms);
+                let lane = Arc::new(match &relay {
+                    Some(channel) if connection == Connection::Notices => lane.with_relay(channel),
+                    _ => lane,
+                });
+                executor.spawn(Keeper::new(common.clone(), lane.clone()).keep()).detach();
+                lane
+            };
+            Ways::Single {
+                commands: lane(Connection::Commands),
+                notices: lane(Connection::Notices),
+                transactions: lane(Connection::Transactions),
+            }
         };
-        Ok(Self {
-            commands: lane(Connection::Commands),
-            notices: lane(Connection::Notices),
-            transactions: lane(Connection::Transactions),
-            relay: options.relay.clone(),
-            inbox,
-            executor,
-        })
+        Ok(Self { ways, relay, inbox, executor })
     }
 
     /// What runs the connections, to be run beside the server.
@@ -172,12 +188,16 @@ impl Redis {
 
     /// Sends a command with the next [`flush`](Self::flush). Where there is no connection it is answered at once.
     pub(crate) fn send(&self, now: Instant, call: Option<CallId>, connection: Connection, command: &Command) {
-        let lane = match connection {
-            Connection::Commands => &self.commands,
-            Connection::Notices => &self.notices,
-            Connection::Transactions => &self.transactions,
+        let sent = match (&self.ways, connection) {
+            (Ways::Single { commands, .. }, Connection::Commands) => commands.send(now, call, command),
+            (Ways::Single { notices, .. }, Connection::Notices) => notices.send(now, call, command),
+            (Ways::Single { transactions, .. }, Connection::Transactions) => transactions.send(now, call, command),
+            (Ways::Cluster { commands, .. }, Connection::Commands) => commands.send(call, command),
+            (Ways::Cluster { notices, .. }, Connection::Notices) => notices.send(now, call, command),
+            // A transaction would need a connection to the node of its keys; a cluster has scripts.
+            (Ways::Cluster { .. }, Connection::Transactions) => Err(NotSent),
         };
-        if let (Err(NotSent), Some(call)) = (lane.send(now, call, command), call) {
+        if let (Err(NotSent), Some(call)) = (sent, call) {
             self.inbox.push([Incoming::Reply { call, value: None }]);
         }
     }
@@ -192,8 +212,13 @@ impl Redis {
 
     /// The turn is over: what was to be sent leaves now.
     pub(crate) fn flush(&self) {
-        for lane in [&self.commands, &self.notices, &self.transactions] {
-            lane.flush();
+        match &self.ways {
+            Ways::Single { commands, notices, transactions } => {
+                commands.flush();
+                notices.flush();
+                transactions.flush();
+            }
+            Ways::Cluster { notices, .. } => notices.flush(),
         }
         for _ in 0..TASKS_A_TURN {
             if !self.executor.try_tick() {

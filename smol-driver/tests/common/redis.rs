@@ -25,12 +25,29 @@ impl RedisServer {
 
     /// Starts with further flags, such as `--requirepass x`.
     pub fn with(flags: &[&str]) -> Self {
+        let mut server = Self::prepare(flags);
+        server.revive();
+        server
+    }
+
+    fn prepare(flags: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("tethered-redis-{}-{n}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder for the data");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut server = Self { port: free_port(), folder, flags, child: None };
+        Self { port: free_port(), folder, flags, child: None }
+    }
+
+    /// A sentinel that watches this primary.
+    pub fn sentinel(name: &str, primary: u16) -> Self {
+        let config = format!(
+            "sentinel monitor {name} 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds {name} 500\n\
+             sentinel failover-timeout {name} 3000\n"
+        );
+        let mut server = Self::prepare(&[]);
+        std::fs::write(server.folder.join("sentinel.conf"), config).expect("a file can be written");
+        server.flags = vec!["--sentinel".to_owned()];
         server.revive();
         server
     }
@@ -55,9 +72,16 @@ impl RedisServer {
     pub fn revive(&mut self) {
         let mut command = Command::new("redis-server");
         command.current_dir(&self.folder);
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        let sentinel = self.folder.join("sentinel.conf");
+        if sentinel.exists() {
+            command.arg(sentinel);
+        }
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--unixsocket", &self.socket().display().to_string()]);
-        command.args(["--enable-debug-command", "local", "--loglevel", "warning"]);
+        if self.flags.iter().all(|flag| flag != "--sentinel") {
+            command.args(["--save", "", "--enable-debug-command", "local"]);
+        }
+        command.args(["--loglevel", "warning"]);
         command.args(&self.flags).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
         self.child = Some(command.spawn().expect("redis-server is installed"));
         let end = Instant::now() + Duration::from_secs(20);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 
+mod cluster;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
