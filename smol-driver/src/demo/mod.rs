@@ -13,6 +13,7 @@ mod form;
 mod login;
 mod outlet;
 mod pages;
+mod presence;
 mod throttle;
 mod timestamp;
 
@@ -26,6 +27,7 @@ use tethered_core::time::Now;
 
 pub(crate) use self::login::TOKENS;
 pub use self::login::{Verified, Verify};
+pub use self::presence::BEAT_MS;
 
 use self::outlet::HubOutlet;
 use crate::settings::{Hash, Settings};
@@ -42,7 +44,7 @@ pub struct Demo {
     /// The README's users can log in: the login page may say so.
     demo_users: bool,
     logins: throttle::Throttle,
-    present: chat::Present,
+    present: presence::Present,
     counters: Counters,
 }
 
@@ -84,7 +86,7 @@ impl Demo {
             conformance: settings.conformance,
             demo_users: settings.has_demo_users(),
             logins: throttle::Throttle::new(seed),
-            present: chat::Present::default(),
+            present: presence::Present::default(),
             counters: Counters::default(),
         }
     }
@@ -132,6 +134,16 @@ impl Demo {
         if let Some(name) = principal {
             self.present.went(&mut HubOutlet { hub, now }, name);
         }
+    }
+
+    /// Another node said something.
+    pub fn announced(&mut self, hub: &mut Hub, now: Now, from: &str, body: &[u8]) {
+        self.present.heard(&mut HubOutlet { hub, now }, now.mono, from, body);
+    }
+
+    /// Tells the other nodes who is here: to be called every [`BEAT_MS`], if there are others.
+    pub fn beat(&mut self, hub: &mut Hub, now: Now) {
+        self.present.beat(&mut HubOutlet { hub, now }, now.mono);
     }
 
     /// A client sent something to the application.

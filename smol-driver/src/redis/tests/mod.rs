@@ -330,3 +330,41 @@ fn r14_a_redis_that_loads_is_not_there_yet_and_a_replica_is_left() {
     assert!(world.next().starts_with("down"));
     assert!(world.log.kept().contains("Redis says: LOADING"));
 }
+
+#[test]
+fn over_tls_only_authorities_that_are_named_are_believed() {
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let folder = std::env::temp_dir().join(format!("tethered-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (certificate, secret) = (folder.join("cert.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate, key.cert.pem()).expect("a file can be written");
+    std::fs::write(&secret, key.signing_key.serialize_pem()).expect("a file can be written");
+    let port = super::server::free_port().to_string();
+    let server = RedisServer::with(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &certificate.display().to_string(),
+        "--tls-key-file",
+        &secret.display().to_string(),
+        "--tls-auth-clients",
+        "no",
+    ]);
+    let url = format!("rediss://localhost:{port}");
+    let world = World::with(&RedisOptions { authorities: Some(certificate.clone()), ..options(&url) });
+    world.both_up();
+    world.send(1, Connection::Commands, &[b"SET", b"big", &[b'x'; 300_000]]);
+    world.send(2, Connection::Commands, &[b"STRLEN", b"big"]);
+    world.redis.flush();
+    assert_eq!([world.next(), world.next()], [format!("1 {}", words(&Value::Okay)), "2 Int(300000)".to_owned()]);
+    assert_eq!(server.ask(&["STRLEN", "big"]), "300000");
+    let stranger = World::new(&url);
+    assert!(stranger.next().starts_with("down"));
+    assert!(stranger.log.kept().contains("invalid peer certificate"), "{}", stranger.log.kept());
+    // Another name than the certificate's.
+    let url = format!("rediss://127.0.0.1:{port}");
+    let other = World::with(&RedisOptions { authorities: Some(certificate), ..options(&url) });
+    assert!(other.next().starts_with("down"));
+    assert!(other.log.kept().contains("invalid peer certificate"), "{}", other.log.kept());
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
