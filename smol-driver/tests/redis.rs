@@ -2,13 +2,12 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::keys::{self, Layout, last_accessed};
 use common::process::Process;
 use common::redis::{RedisClient, RedisServer};
-use common::spring::until;
+use common::spring::{until, visitor};
 use common::web::{Browser, Stomp, now};
 
 /// A Redis and a node on it.
@@ -41,15 +40,6 @@ fn node_on(redis: &RedisServer, flags: &[&str]) -> Process {
     node.says("msg=\"redis connected\" connection=notices");
     until("the subscription", || redis.ask(&["PUBSUB", "CHANNELS", "__keyevent*"]).contains("__keyevent@0__:expired"));
     node
-}
-
-fn visitor(redis: &RedisServer, node: &Process, layout: Layout, seconds: i32) -> (String, Browser) {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let id = format!("5f0c7b06-0000-4000-8000-{:012x}", COUNT.fetch_add(1, Ordering::Relaxed));
-    let cookie = keys::write(&mut redis.connect(), layout, &id, "rob", seconds);
-    let mut browser = Browser::new(node.address);
-    browser.cookies.push(("SESSION".to_owned(), cookie));
-    (id, browser)
 }
 
 /// How long after this it is closed with 1008.

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use redis::Value;
 use smol::Timer;
@@ -67,6 +68,8 @@ pub(crate) struct Link<'a> {
     /// Redis was asked whether it is there, and nothing has come since.
     pinged: bool,
     timer: Option<(Instant, Timer)>,
+    /// Until then nothing is read: more is on its way.
+    rest: Option<Timer>,
 }
 
 impl<'a> Link<'a> {
@@ -97,6 +100,7 @@ impl<'a> Link<'a> {
             heard: clock.now().mono,
             pinged: false,
             timer: None,
+            rest: None,
         }
     }
 
@@ -125,6 +129,12 @@ impl<'a> Link<'a> {
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         for _ in 0..READS_AT_A_STRETCH {
+            if let Some(rest) = &mut self.rest {
+                if Pin::new(rest).poll(cx).is_pending() {
+                    return Ok(());
+                }
+                self.rest = None;
+            }
             match Pin::new(&mut self.stream).poll_read(cx, &mut self.buffer) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => return Err(Failure::Ended),
@@ -137,7 +147,11 @@ impl<'a> Link<'a> {
     }
 
     fn take_in(&mut self, len: usize) -> Result<(), Failure> {
-        self.heard = self.clock.now().mono;
+        let now = self.clock.now().mono;
+        if self.lane.connection == Connection::Notices && now.since(self.heard) <= BUSY_MS && len < READ_BYTES {
+            self.rest = Some(Timer::after(REST));
+        }
+        self.heard = now;
         self.pinged = false;
         self.frames.feed(&self.buffer[..len]);
         let mut replica = false;
@@ -246,6 +260,9 @@ pub(crate) fn error_text(error: &redis::ServerError) -> String {
     }
 }
 
+/// Notices that follow each other so closely are read several at a time: each read costs more than a notice.
+const BUSY_MS: u64 = 6;
+const REST: Duration = Duration::from_millis(5);
 const READ_BYTES: usize = 64 * 1024;
 /// After so many reads others get their turn.
 const READS_AT_A_STRETCH: usize = 16;

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::PATIENCE;
+use super::keys::{self, Layout};
 use super::process::Process;
 use super::redis::{RedisServer, free_port};
 use super::web::{Browser, now};
@@ -82,6 +84,16 @@ impl World {
         node.says("msg=\"redis connected\" connection=notices");
         node
     }
+}
+
+/// A session made by hand, its id, and who has it.
+pub fn visitor(redis: &RedisServer, node: &Process, layout: Layout, seconds: i32) -> (String, Browser) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let id = format!("5f0c7b06-0000-4000-8000-{:012x}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let cookie = keys::write(&mut redis.connect(), layout, &id, "rob", seconds);
+    let mut browser = Browser::new(node.address);
+    browser.cookies.push(("SESSION".to_owned(), cookie));
+    (id, browser)
 }
 
 /// Waits until this holds.
