@@ -6,7 +6,7 @@ LONG_STEPS="sim fuzzing"
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
 [ -z "$conformance" ] || STEPS="$STEPS autobahn stomp browser stomppy"
 # A Spring application to share sessions with, where it is found: README.md in its folder says what it is.
-spring=$(cd "${TETHERED_SPRING_REFERENCE:-../shared/spring-reference}" 2>/dev/null && pwd || true)
+spring=$(cd "${SPRING_REFERENCE:-../shared/spring-reference}" 2>/dev/null && pwd || true)
 [ -z "$spring" ] || STEPS="$STEPS spring"
 
 about() {
@@ -152,7 +152,7 @@ step_stomppy() {
 
 # Each test has its turn: they share an application, and measure times.
 step_spring() {
-    TETHERED_SPRING_REFERENCE=$spring cargo test --locked -p tethered-smol --test spring -- --ignored --test-threads=1
+    SPRING_REFERENCE=$spring cargo test --locked -p tethered-smol --test spring -- --ignored --test-threads=1
 }
 
 step_sim() {

@@ -309,9 +309,9 @@ fn r10_while_redis_is_away_handshakes_are_answered_503_within_2_seconds() {
         let (_, browser) = world.visitor(Layout::Indexed, 60);
         let mut stomp = browser.stomp();
         if kill {
-            world.redis.kill()
+            world.redis.kill();
         } else {
-            world.redis.pause()
+            world.redis.pause();
         }
         for _ in 0..3 {
             let since = now();
@@ -325,9 +325,9 @@ fn r10_while_redis_is_away_handshakes_are_answered_503_within_2_seconds() {
         stomp.send("SUBSCRIBE", &[("id", "0"), ("destination", "/topic/friends/signin")], "");
         stomp.stays_open(Duration::from_millis(300));
         if kill {
-            world.redis.revive()
+            world.redis.revive();
         } else {
-            world.redis.resume()
+            world.redis.resume();
         }
         if !kill {
             until("a handshake", || browser.handshake().0 == 101);

@@ -1,6 +1,6 @@
 //! One session store with a real Spring application: what it does is seen here, and the other way round.
 //!
-//! The application is started from the folder that TETHERED_SPRING_REFERENCE names; without it these tests cannot run.
+//! The application is started from the folder that SPRING_REFERENCE names; without it these tests cannot run.
 
 mod common;
 
@@ -156,7 +156,7 @@ fn each_kind_renews_and_no_other(kind: &'static str) {
         };
     step(&mut stomp, "SEND", &mut |s| s.send("SEND", &[("destination", "/app/nothing")], "x"));
     step(&mut stomp, "SUBSCRIBE", &mut |s| {
-        s.send("SUBSCRIBE", &[("id", "0"), ("destination", "/user/queue/messages")], "")
+        s.send("SUBSCRIBE", &[("id", "0"), ("destination", "/user/queue/messages")], "");
     });
     step(&mut stomp, "received", &mut |s| {
         other.send("SEND", &[("destination", "/app/im")], r#"{"to":"rob","message":"hello"}"#);

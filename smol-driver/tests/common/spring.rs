@@ -13,7 +13,7 @@ use super::redis::{RedisServer, free_port};
 use super::web::{Browser, now};
 
 /// The folder with the application: this variable names it.
-pub const REFERENCE: &str = "TETHERED_SPRING_REFERENCE";
+pub const REFERENCE: &str = "SPRING_REFERENCE";
 
 /// The application, ended with the test's process at the latest.
 pub struct SpringApp {
