@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ impl World {
         let redis = RedisServer::start();
         let spring = SpringApp::start(redis.port, spring);
         let node = Self::node_on(&redis, node);
+        // What is kept in a static is not dropped.
+        ends_with_us(&[redis.pid(), node.pid()]);
         Self { redis, spring, node }
     }
 
@@ -84,6 +87,21 @@ impl World {
         node.says("msg=\"redis connected\" connection=notices");
         node
     }
+}
+
+/// Has processes of ours, which live as long as the test's process, end with it however it ends.
+fn ends_with_us(pids: &[u32]) {
+    static INPUTS: Mutex<Vec<ChildStdin>> = Mutex::new(Vec::new());
+    let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    let mut watch = Command::new("sh")
+        .args(["-c", "cat >/dev/null; kill -9 \"$@\"", "sh"])
+        .args(pids)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a shell is there");
+    // Its input ends when this process does.
+    INPUTS.lock().expect("no panic inside").extend(watch.stdin.take());
 }
 
 /// A session made by hand, its id, and who has it.
