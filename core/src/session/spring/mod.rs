@@ -2,6 +2,12 @@
 
 mod alarm;
 mod config;
+#[cfg(test)]
+#[path = "java/fixtures.rs"]
+mod fixtures;
+mod java;
+mod keys;
+mod values;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use config::{CSRF_TOKEN, Config, Expirations, Layout, Limits, Serializer, Times};
