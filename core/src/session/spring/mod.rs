@@ -6,11 +6,14 @@ mod config;
 #[path = "java/fixtures.rs"]
 mod fixtures;
 mod java;
+mod json;
 mod keys;
+mod script;
 mod values;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use config::{CSRF_TOKEN, Config, Expirations, Layout, Limits, Serializer, Times};
+pub use script::Script;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
