@@ -18,19 +18,16 @@ pub(super) fn find(value: &[u8], path: &[&str], ends: &[&str]) -> Option<String>
         return None;
     }
     let bytes = value.strip_prefix(STREAM)?;
-    let mut walker = Walker {
-        bytes,
-        at: 0,
-        path,
-        ends,
-        things: Vec::new(),
-        classes: Vec::new(),
-        fields: Vec::new(),
-        kept: Vec::new(),
-        frames: Vec::new(),
-    };
+    let mut walker = Walker::new(bytes, path, ends);
     let root = walker.walk().ok()?;
     walker.resolve(root)
+}
+
+/// Whether this is a stream of one thing, and nothing behind it.
+#[cfg(test)]
+pub(super) fn is_whole(value: &[u8]) -> bool {
+    let mut walker = Walker::new(value.strip_prefix(STREAM).unwrap_or_default(), &[], &[]);
+    walker.walk().is_ok() && walker.at == walker.bytes.len()
 }
 
 /// Reads modified UTF-8 as Java does; `None` where Java would throw, or for half a surrogate pair.
@@ -139,7 +136,12 @@ struct Walker<'v, 'n> {
     frames: Vec<Frame>,
 }
 
-impl<'v> Walker<'v, '_> {
+impl<'v, 'n> Walker<'v, 'n> {
+    fn new(bytes: &'v [u8], path: &'n [&'n str], ends: &'n [&'n str]) -> Self {
+        let (things, classes, fields) = (Vec::new(), Vec::new(), Vec::new());
+        Self { bytes, at: 0, path, ends, things, classes, fields, kept: Vec::new(), frames: Vec::new() }
+    }
+
     fn walk(&mut self) -> Result<Thing, Opaque> {
         let mut done = self.content()?;
         while let Some(frame) = self.frames.last().copied() {

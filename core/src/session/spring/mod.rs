@@ -2,12 +2,15 @@
 
 mod alarm;
 mod config;
+mod created;
+mod facts;
 #[cfg(test)]
 #[path = "java/fixtures.rs"]
 mod fixtures;
 mod java;
 mod json;
 mod keys;
+mod record;
 mod script;
 mod values;
 

@@ -1,5 +1,3 @@
-use alloc::vec;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
@@ -309,17 +307,5 @@ fn work_is_linear_in_the_bytes() {
         bytes.extend([OBJECT, REFERENCE]);
         bytes.extend((FIRST_REFERENCE + 2).to_be_bytes());
     }
-    let mut walker = Walker {
-        bytes: &bytes[4..],
-        at: 0,
-        path: &[],
-        ends: &[],
-        things: vec![],
-        classes: vec![],
-        fields: vec![],
-        kept: vec![],
-        frames: vec![],
-    };
-    assert_eq!(walker.walk().ok(), Some(Thing::Other));
-    assert_eq!(walker.at, bytes.len() - 4);
+    assert!(is_whole(&bytes));
 }
