@@ -389,7 +389,7 @@ impl Hub {
             self.answers.push_back((asked, answer));
         } else if let Some(spring) = &mut self.spring {
             let (slot, generation) = self.calls.insert(asked);
-            spring.ask(self.now.mono, Some(CallId::new(slot, generation).to_raw()), &op);
+            spring.ask(self.now.mono, Some(CallId::new(slot, generation).to_raw()), op);
         } else if self.calls.len() >= self.config.limits.inflight as usize {
             self.answers.push_back((asked, Answer::Lost));
         } else {
@@ -406,7 +406,7 @@ impl Hub {
         if let Some(memory) = &mut self.memory {
             memory.execute(self.now.mono, &op);
         } else if let Some(spring) = &mut self.spring {
-            spring.ask(self.now.mono, None, &op);
+            spring.ask(self.now.mono, None, op);
         } else {
             self.actions.push_back(Action::Session { call: None, op });
         }

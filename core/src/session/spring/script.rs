@@ -29,8 +29,8 @@ use sha1::{Digest, Sha1};
 /// is not there, which it never makes).
 ///
 /// *File* a session that is due at a time: if the sorted set is to be used, ZADD its id with the due time; else SADD
-/// `expires:` and its id to `minutes` followed by the next whole minute (a time on the minute goes to the next), and raise
-/// that set to `max * 1000 + 300000`. *Unfile* it: ZREM from the sorted set, if that is used, and, for an interval above 0,
+/// `expires:` and its id to `minutes` followed by the next whole minute (a time on the minute goes to the next), and PEXPIRE
+/// that set to `max * 1000 + 300000`: all in it are due by its minute, so that is not too short for any. *Unfile* it: ZREM from the sorted set, if that is used, and, for an interval above 0,
 /// SREM from the set of `lastAccessedTime + max * 1000`. Errors of these are passed over: an entry is not worth a session.
 /// `mode` says whether the sorted set is used: `sorted` always, `sets` never, `detect` if it has a member. Its members have
 /// the form of the first one there is (`ac` at its beginning: Java's, `"`: JSON, else the bare id), or that of the session.
@@ -76,7 +76,7 @@ pub enum Script {
     End,
     /// Raises a key. KEYS: it. ARGV: a TTL in ms. Gives the result. Only on a Cluster.
     Raise,
-    /// SADD to a set, which is raised. KEYS: it. ARGV: member, TTL in ms. Gives the TTL then. Only on a Cluster.
+    /// SADD to a set, and PEXPIRE of it. KEYS: it. ARGV: member, TTL in ms. Gives 1. Only on a Cluster.
     Enter,
     /// Whether scripts may be used, and may write after they have read the clock (Redis 5). KEYS: a key that never exists.
     /// TIME, then DEL of it; gives 0.
@@ -116,7 +116,7 @@ impl Script {
             Self::Rename => with_session!("rename"),
             Self::End => with_session!("end"),
             Self::Raise => with_session!("raise"),
-            Self::Enter => with_session!("enter"),
+            Self::Enter => include_str!("scripts/enter.lua"),
             Self::Probe => include_str!("scripts/probe.lua"),
         }
     }

@@ -127,6 +127,15 @@ pub(super) fn push_json_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// How a member of the sorted set is written.
+pub(super) fn form_of_member(member: &[u8]) -> Form {
+    match member.first() {
+        Some(0xac) => Form::Java,
+        Some(b'"') => Form::Json,
+        _ => Form::Plain,
+    }
+}
+
 /// The text of a member of a set: `ID` or `expires:ID`.
 pub(super) fn read_member(member: &[u8]) -> Option<(&str, Form)> {
     let (text, form) = if let Some(rest) = member.strip_prefix(STREAM) {

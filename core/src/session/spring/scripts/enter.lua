@@ -1,2 +1,2 @@
 redis.call('SADD', KEYS[1], ARGV[1])
-return raise(KEYS[1], tonumber(ARGV[2]))
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])

@@ -95,5 +95,7 @@ local function file(form, key, member, minutes, id, due, ttl)
     return
   end
   local set = minutes .. digits(minute(due))
-  if type(redis.pcall('SADD', set, write_text(form, 'expires:' .. id))) == 'number' then raise(set, ttl + 300000) end
+  if type(redis.pcall('SADD', set, write_text(form, 'expires:' .. id))) == 'number' then
+    redis.call('PEXPIRE', set, digits(ttl + 300000))
+  end
 end
