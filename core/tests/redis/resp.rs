@@ -8,17 +8,17 @@ use std::time::Duration;
 use tethered_core::redis::{Item, Reply};
 
 /// A redis-server that ends with the test.
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
-    pub fn start_with(args: &[&str]) -> Self {
+    pub(crate) fn start_with(args: &[&str]) -> Self {
         // The port may be taken by somebody else between the two: then another one is tried.
         for _ in 0..20 {
             let port =
@@ -43,7 +43,7 @@ impl Server {
         panic!("redis-server does not start");
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a server");
         stream.set_nodelay(true).expect("a TCP socket");
         Client { reader: BufReader::new(stream) }
@@ -58,24 +58,25 @@ impl Drop for Server {
 }
 
 /// One connection.
-pub struct Client {
+pub(crate) struct Client {
     reader: BufReader<TcpStream>,
 }
 
 /// What a server says, kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     Nil,
     Int(i64),
     Bulk(Vec<u8>),
     Error(Vec<u8>),
-    List(Vec<Value>),
+    List(Vec<Self>),
 }
 
 impl Client {
-    pub fn send<'a>(&mut self, args: impl ExactSizeIterator<Item = &'a [u8]>) {
+    pub(crate) fn send(&mut self, args: impl ExactSizeIterator<Item = impl AsRef<[u8]>>) {
         let mut bytes = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {
+            let arg = arg.as_ref();
             bytes.extend(format!("${}\r\n", arg.len()).bytes());
             bytes.extend_from_slice(arg);
             bytes.extend(b"\r\n");
@@ -83,7 +84,7 @@ impl Client {
         self.reader.get_mut().write_all(&bytes).expect("a server that reads");
     }
 
-    pub fn receive(&mut self) -> Value {
+    pub(crate) fn receive(&mut self) -> Value {
         let mut line = Vec::new();
         self.reader.read_until(b'\n', &mut line).expect("a server that answers");
         let text = line.strip_suffix(b"\r\n").expect("a whole line");
@@ -107,7 +108,7 @@ impl Client {
     }
 
     /// What comes in within so many milliseconds.
-    pub fn receive_within(&mut self, ms: u64) -> Option<Value> {
+    pub(crate) fn receive_within(&mut self, ms: u64) -> Option<Value> {
         if self.reader.buffer().is_empty() {
             let timeout = (ms > 0).then(|| Duration::from_millis(ms));
             let stream = self.reader.get_ref();
@@ -123,20 +124,20 @@ impl Client {
         Some(self.receive())
     }
 
-    pub fn call(&mut self, args: &[&[u8]]) -> Value {
+    pub(crate) fn call(&mut self, args: &[&[u8]]) -> Value {
         self.send(args.iter().copied());
         self.receive()
     }
 
     /// A command as one types it.
-    pub fn run(&mut self, line: &str) -> Value {
+    pub(crate) fn run(&mut self, line: &str) -> Value {
         let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let value = self.call(&args);
         assert!(!matches!(value, Value::Error(_)), "{line}: {value:?}");
         value
     }
 
-    pub fn int(&mut self, line: &str) -> i64 {
+    pub(crate) fn int(&mut self, line: &str) -> i64 {
         match self.run(line) {
             Value::Int(number) => number,
             other => panic!("{line}: {other:?}"),
@@ -144,7 +145,7 @@ impl Client {
     }
 
     /// Every key, sorted.
-    pub fn keys(&mut self) -> Vec<String> {
+    pub(crate) fn keys(&mut self) -> Vec<String> {
         let Value::List(keys) = self.run("KEYS *") else { panic!("no list") };
         let mut keys: Vec<String> = keys.into_iter().map(|key| key.text()).collect();
         keys.sort();
@@ -153,14 +154,14 @@ impl Client {
 }
 
 impl Value {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Bulk(bytes) | Self::Error(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             other => panic!("no text: {other:?}"),
         }
     }
 
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Bulk(bytes) => bytes,
             other => panic!("no bytes: {other:?}"),
@@ -168,7 +169,7 @@ impl Value {
     }
 
     /// As a flat reply; a nested one counts as lost, as it would with any embedder.
-    pub fn lend<T>(&self, give: impl FnOnce(Reply<'_>) -> T) -> T {
+    pub(crate) fn lend<T>(&self, give: impl FnOnce(Reply<'_>) -> T) -> T {
         match self {
             Self::Nil => give(Reply::Nil),
             Self::Int(number) => give(Reply::Int(*number)),

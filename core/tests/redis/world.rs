@@ -11,28 +11,28 @@ use tethered_core::time::Instant;
 
 use super::resp::{Client, Server, Value};
 
-pub struct World {
-    pub spring: Spring,
+pub(crate) struct World {
+    pub(crate) spring: Spring,
     commands: Client,
     notices: Client,
     transactions: Client,
     started: std::time::Instant,
-    pub answers: VecDeque<(u64, Answer)>,
-    pub alarms: Vec<Alarm>,
-    pub heard: Vec<String>,
-    pub standing: Vec<bool>,
+    pub(crate) answers: VecDeque<(u64, Answer)>,
+    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) heard: Vec<String>,
+    pub(crate) standing: Vec<bool>,
     /// Commands that were sent, by name.
-    pub sent: Vec<String>,
+    pub(crate) sent: Vec<String>,
     token: u64,
 }
 
 impl World {
-    pub fn new(server: &Server, config: Config) -> Self {
+    pub(crate) fn new(server: &Server, config: Config) -> Self {
         Self::with(server, config, |_| {})
     }
 
     /// `prepare` is let speak on each connection first, as a login would.
-    pub fn with(server: &Server, config: Config, mut prepare: impl FnMut(&mut Client)) -> Self {
+    pub(crate) fn with(server: &Server, config: Config, mut prepare: impl FnMut(&mut Client)) -> Self {
         let mut connect = || {
             let mut client = server.connect();
             prepare(&mut client);
@@ -60,12 +60,12 @@ impl World {
         world
     }
 
-    pub fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         Instant::from_millis(self.started.elapsed().as_millis() as u64)
     }
 
     /// Asks, and waits for the answer.
-    pub fn ask(&mut self, op: Op) -> Answer {
+    pub(crate) fn ask(&mut self, op: Op) -> Answer {
         let token = self.begin(op);
         for _ in 0..4_000 {
             self.turn();
@@ -77,14 +77,14 @@ impl World {
         panic!("no answer; alarms: {:?}", self.alarms);
     }
 
-    pub fn begin(&mut self, op: Op) -> u64 {
+    pub(crate) fn begin(&mut self, op: Op) -> u64 {
         self.token += 1;
         self.spring.ask(self.now(), Some(self.token), op);
         self.token
     }
 
     /// Takes what comes in until nothing does for a while.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..50 {
             self.turn();
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -92,7 +92,7 @@ impl World {
     }
 
     /// Does what the machine wants, and tells it what came of it.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.spring.tick(self.now());
         loop {
             while let Some(output) = self.spring.poll() {
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    pub fn alarmed(&self, kind: AlarmKind) -> bool {
+    pub(crate) fn alarmed(&self, kind: AlarmKind) -> bool {
         self.alarms.iter().any(|alarm| alarm.kind == kind)
     }
 }
@@ -148,27 +148,27 @@ fn start() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-pub fn load(id: &str) -> Op {
+pub(crate) fn load(id: &str) -> Op {
     Op::Load { id: id.into() }
 }
 
-pub fn check(id: &str) -> Op {
+pub(crate) fn check(id: &str) -> Op {
     Op::Check { id: id.into() }
 }
 
-pub fn touch(id: &str, age_ms: u64) -> Op {
+pub(crate) fn touch(id: &str, age_ms: u64) -> Op {
     Op::Touch { id: id.into(), age_ms }
 }
 
-pub fn end(id: &str) -> Op {
+pub(crate) fn end(id: &str) -> Op {
     Op::End { id: id.into() }
 }
 
-pub fn create(id: &str, principal: Option<&str>, attributes: &[(&str, &'static str)]) -> Op {
+pub(crate) fn create(id: &str, principal: Option<&str>, attributes: &[(&str, &'static str)]) -> Op {
     Op::Create { id: id.into(), principal: principal.map(Arc::from), attributes: list(attributes) }
 }
 
-pub fn rename(from: &str, to: &str, principal: Option<&str>, attributes: &[(&str, &'static str)]) -> Op {
+pub(crate) fn rename(from: &str, to: &str, principal: Option<&str>, attributes: &[(&str, &'static str)]) -> Op {
     Op::Rename { from: from.into(), to: to.into(), principal: principal.map(Arc::from), attributes: list(attributes) }
 }
 
@@ -177,7 +177,7 @@ fn list(attributes: &[(&str, &'static str)]) -> Vec<(Box<str>, Bytes)> {
 }
 
 /// How long it lives, in milliseconds; panics if it does not, or for ever.
-pub fn ttl(answer: &Answer) -> u64 {
+pub(crate) fn ttl(answer: &Answer) -> u64 {
     match answer {
         Answer::Alive { ttl_ms: Some(ttl), .. } => *ttl,
         other => panic!("not alive for a time: {other:?}"),

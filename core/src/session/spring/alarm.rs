@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn c14_what_redis_said_is_printable_and_short() {
-        let detail = printable(&[b"\x1b[31m\r\n"[..], &[b'x'; 300]].concat());
+        let detail = printable(&[&b"\x1b[31m\r\n"[..], &[b'x'; 300]].concat());
         assert!(detail.starts_with("\\x1b[31m\\r\\nxxx") && detail.len() == 200);
     }
 

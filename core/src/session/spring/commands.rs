@@ -20,6 +20,8 @@ use crate::redis::Command;
 use crate::session::Op;
 use crate::time::Instant;
 
+/// A field and its value.
+type Pair<'w> = (Cow<'w, [u8]>, Cow<'w, [u8]>);
 /// An argument, in parts.
 type Parts<'a> = [&'a [u8]; 3];
 
@@ -173,7 +175,7 @@ impl Spring {
         read: Read,
         principal: Option<&str>,
         attributes: &[(Box<str>, Bytes)],
-    ) -> Option<Vec<(Cow<'w, [u8]>, Cow<'w, [u8]>)>> {
+    ) -> Option<Vec<Pair<'w>>> {
         let mut changed = self.changed(work, read.form, principal, attributes)?;
         changed.push((b"lastAccessedTime".to_vec(), values::write_long(read.form, work.facts.now)));
         let kept = work.copy.chunks_exact(2).filter_map(|pair| {

@@ -56,6 +56,8 @@ const WORDS: [(&[&[u8]], AlarmKind); 7] = [
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -228,7 +228,7 @@ impl Spring {
                 }
             }
             Verdict::Gone if matches!(work.op, Op::Rename { .. } | Op::End { .. }) => {
-                self.finish(now, id, Answer::Gone)
+                self.finish(now, id, Answer::Gone);
             }
             Verdict::Gone => self.gone(now, id),
             Verdict::Over(over) => {
