@@ -177,6 +177,17 @@ impl<T> Slab<T> {
         self.entries.get(slot).filter(|entry| entry.cell.value().is_some()).map(|entry| entry.generation)
     }
 
+    /// What lives there stays, but every handle of it is stale from now on. False, and nothing changes, if the slot has
+    /// no generation left for that.
+    pub(crate) fn renew(&mut self, slot: u32) -> bool {
+        let entry = self.entries.get_mut(slot).filter(|entry| entry.cell.value().is_some());
+        let Some((entry, next)) = entry.and_then(|it| it.generation.checked_add(1).map(|next| (it, next))) else {
+            return false;
+        };
+        entry.generation = next;
+        true
+    }
+
     /// `None` if the handle is stale or invented.
     pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<T> {
         self.get(slot, generation)?;
@@ -320,6 +331,20 @@ mod tests {
         assert_eq!(slab.get(slot, generation + 1), None);
         assert_eq!(slab.generation(slot), None);
         assert!(slab.is_empty());
+    }
+
+    #[test]
+    fn what_is_renewed_is_found_by_its_slot_alone() {
+        let mut slab = Slab::new();
+        let (slot, generation) = slab.insert(7);
+        assert!(slab.renew(slot));
+        assert_eq!(slab.get(slot, generation), None);
+        assert_eq!(slab.remove(slot, generation), None);
+        assert_eq!((slab.slot(slot), slab.generation(slot), slab.len()), (Some(&7), Some(generation + 1), 1));
+        slab.entries.get_mut(slot).expect("made above").generation = u32::MAX;
+        assert!(!slab.renew(slot), "no generation is left");
+        assert_eq!(slab.remove(slot, u32::MAX), Some(7));
+        assert!(!slab.renew(slot) && !slab.renew(1), "nothing is there");
     }
 
     #[test]

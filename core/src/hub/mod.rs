@@ -258,8 +258,10 @@ impl Hub {
         }
     }
 
-    /// What waits to be written on a socket, oldest first: for `writev`. Say with [`Event::Sent`] what was taken, before
-    /// anything else is handed in: what waits may be dropped when a client ends, and what was taken cannot be had back.
+    /// What waits to be written on a socket, oldest first: for `writev`. It is what may cross at the time of the last
+    /// call: who comes in a later millisecond, such as with a socket that can be written at last, hands in
+    /// [`Event::Tick`] first. Say with [`Event::Sent`] what was taken, before anything else is handed in: what waits may
+    /// be dropped when a client ends, and what was taken cannot be had back.
     /// Who writes later copies it, says so at once, and shuts or closes only after the copy is written.
     pub fn output(&self, socket: SocketId) -> impl Iterator<Item = &[u8]> {
         self.sockets
@@ -396,7 +398,7 @@ impl Hub {
             self.answers.push_back((asked, answer));
         } else if let Some(spring) = &mut self.spring {
             let (slot, generation) = self.calls.insert(asked);
-            spring.ask(self.now.mono, Some(CallId::new(slot, generation).to_raw()), &op);
+            spring.ask(self.now.mono, Some(CallId::new(slot, generation).to_raw()), op);
         } else if self.calls.len() >= self.config.limits.inflight as usize {
             self.answers.push_back((asked, Answer::Lost));
         } else {
@@ -413,18 +415,22 @@ impl Hub {
         if let Some(memory) = &mut self.memory {
             memory.execute(self.now.mono, &op);
         } else if let Some(spring) = &mut self.spring {
-            spring.ask(self.now.mono, None, &op);
+            spring.ask(self.now.mono, None, op);
         } else {
             self.actions.push_back(Action::Session { call: None, op });
         }
     }
 
-    /// Whether nothing may be written just now, since the socket's session is in doubt.
+    /// Whether nothing may be written just now, since the socket's session is in doubt or its deadline has passed,
+    /// whether or not its timer has fired. Looked at where output is announced and lent, not where it is queued: that
+    /// is once for a burst, and a fan-out looks at no session whose socket was announced before.
     fn held(&self, socket: &Socket) -> bool {
-        socket.role == Role::Ws
-            && !socket.gated
+        matches!(socket.role, Role::Ws | Role::Lingering)
             && socket.client != NONE
-            && self.clients.slot(socket.client).is_some_and(|client| self.registry.holds(client.session))
+            && self
+                .clients
+                .slot(socket.client)
+                .is_some_and(|client| !self.registry.passes(client.session, self.now.mono))
     }
 
     /// The embedder's token of a client's socket.

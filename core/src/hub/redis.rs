@@ -25,7 +25,13 @@ pub(super) fn spring(config: &Config, seed: [u8; 16], now: Instant) -> Option<Bo
         array: config.limits.array,
         touch_rate: config.limits.touch_rate,
     };
-    Some(Box::new(Spring::new(spring.clone(), times, limits, seed, now)))
+    let mut spring = spring.clone();
+    for name in session.connect_token.iter().flat_map(|token| &token.attributes) {
+        if !spring.attributes.contains(name) {
+            spring.attributes.push(name.clone());
+        }
+    }
+    Some(Box::new(Spring::new(spring, times, limits, seed, now)))
 }
 
 impl Hub {

@@ -10,7 +10,7 @@
 //!
 //! It asks at most one question at a time. A notice that comes while a question is open may be younger than its answer,
 //! so the answer is not believed: it is asked again. Nothing ends on a guess, only on the store's word
-//! ([`Answer::Gone`]) or after [`Times::blind_ms`] without any word.
+//! ([`Answer::Gone`], [`Answer::Vanished`]) or after [`Times::blind_ms`] without any word.
 
 use super::{Answer, Cause, Detector};
 use crate::time::Instant;
@@ -71,8 +71,8 @@ pub(crate) struct Life {
     suspected: Instant,
     state: State,
     open: Option<Kind>,
-    /// The open question was asked too early to be believed.
-    again: bool,
+    /// The open question was asked too early to be believed; what is asked then.
+    again: Option<Kind>,
     /// There was activity that no touch has carried yet.
     dirty: bool,
     /// A touch was ever sent.
@@ -111,7 +111,7 @@ impl Life {
             suspected: now,
             state: State::Loading,
             open: None,
-            again: false,
+            again: None,
             dirty: false,
             ever_touched: false,
             why: Why::Sweep,
@@ -147,7 +147,7 @@ impl Life {
     /// A client joins: it is bound only by an answer to a question asked after this.
     pub(crate) fn join(&mut self, now: Instant) -> Option<Ask> {
         if self.open.is_some() {
-            self.again = true;
+            self.again = Some(Kind::Load);
             return None;
         }
         Some(self.ask(now, Kind::Load))
@@ -171,7 +171,7 @@ impl Life {
         }
         let outcome = self.hold();
         if self.open.is_some() {
-            self.again = true;
+            self.again.get_or_insert(Kind::Check);
             return (outcome, None);
         }
         (outcome, Some(self.ask(now, if self.state == State::Loading { Kind::Load } else { Kind::Check })))
@@ -179,15 +179,16 @@ impl Life {
 
     /// It goes by another id now: the answer to a question about the old one says nothing, and is the caller's to drop.
     pub(crate) fn renamed(&mut self, now: Instant) -> Option<Ask> {
-        self.dirty |= self.open.take() == Some(Kind::Touch);
-        self.again = false;
-        self.sweep(now)
+        let (open, again) = (self.open.take(), self.again.take());
+        self.dirty |= open == Some(Kind::Touch);
+        // Who has joined meanwhile still waits to be told who it is.
+        if open == Some(Kind::Load) || again == Some(Kind::Load) { self.join(now) } else { self.sweep(now) }
     }
 
     /// Looks at it now, for no reason of its own.
     pub(crate) fn sweep(&mut self, now: Instant) -> Option<Ask> {
         if self.open.is_some() {
-            self.again = true;
+            self.again.get_or_insert(Kind::Check);
             return None;
         }
         if self.state == State::Alive {
@@ -263,13 +264,14 @@ impl Life {
         let kind = self.open.take();
         match answer {
             Answer::Alive { ttl_ms, .. } => {
+                // Whoever looked since the deadline was held, whether or not the timer had fired.
+                self.holds |= now >= self.deadline;
                 self.confirmed = now;
                 self.look_at = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
-                if core::mem::take(&mut self.again) {
-                    let next =
-                        if self.state == State::Loading || kind == Some(Kind::Load) { Kind::Load } else { Kind::Check };
-                    return (Outcome::Same, Some(self.ask(now, next)));
+                if let Some(again) = self.again.take() {
+                    let load = self.state == State::Loading || kind == Some(Kind::Load);
+                    return (Outcome::Same, Some(self.ask(now, if load { Kind::Load } else { again })));
                 }
                 self.state = State::Alive;
                 self.why = Why::Touch;
@@ -277,8 +279,15 @@ impl Life {
                 (outcome, self.touch_if_due(now, times))
             }
             Answer::Gone => (self.ended(now, kind), None),
+            Answer::Vanished => {
+                let ended = self.ended(now, kind);
+                let Outcome::Ended { cause, detector, late_ms } = ended else { return (ended, None) };
+                // Its time was not over and nobody said a word: it may well live under another id.
+                let cause = if cause == Cause::Expired { cause } else { Cause::Rotated };
+                (Outcome::Ended { cause, detector, late_ms }, None)
+            }
             Answer::Lost => {
-                self.again = false;
+                self.again = None;
                 self.asked = now;
                 self.dirty |= kind == Some(Kind::Touch);
                 match self.state {
@@ -441,6 +450,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_before_the_timer_passes_what_the_deadline_held() {
+        let mut life = bound(5_000);
+        assert_eq!(life.sweep(at(4_990)), Some(Ask::Check));
+        assert_eq!(life.answer(at(4_999), &alive(1), &TIMES), (Outcome::Same, None));
+        assert_eq!(life.sweep(at(4_999)), Some(Ask::Check));
+        assert!(!life.passes(at(5_000)));
+        assert_eq!(life.answer(at(5_000), &alive(3_000), &TIMES).0, Outcome::Passes);
+        // Nor is it forgotten when the first answer is not believed.
+        assert_eq!(life.sweep(at(7_990)), Some(Ask::Check));
+        assert_eq!(life.join(at(7_991)), None);
+        assert_eq!(life.answer(at(8_001), &alive(3_000), &TIMES).0, Outcome::Same);
+        assert!(!life.passes(at(8_001)));
+        assert_eq!(life.answer(at(8_002), &alive(3_000), &TIMES).0, Outcome::Passes);
+    }
+
+    #[test]
     fn notice_is_checked_before_it_is_believed() {
         let mut life = bound(60_000);
         assert_eq!(life.notice(at(10), false), (Outcome::Holds, Some(Ask::Check)));
@@ -469,6 +494,20 @@ mod tests {
         assert_eq!(life.notice(at(1), false), (Outcome::Same, None));
         assert_eq!(life.answer(at(2), &alive(60_000), &TIMES), (Outcome::Same, Some(Ask::Load)));
         assert!(matches!(life.answer(at(3), &Answer::Gone, &TIMES).0, Outcome::Ended { .. }));
+    }
+
+    #[test]
+    fn who_joins_is_told_who_it_is_whatever_else_is_asked() {
+        let mut life = bound(60_000);
+        assert_eq!(life.activity(at(5), &TIMES), Some(Ask::Touch { age_ms: 0 }));
+        assert_eq!(life.join(at(6)), None);
+        assert_eq!(life.notice(at(7), false), (Outcome::Holds, None));
+        assert_eq!(life.answer(at(8), &alive(60_000), &TIMES), (Outcome::Same, Some(Ask::Load)));
+        assert_eq!(life.renamed(at(9)), Some(Ask::Load));
+        assert_eq!(life.sweep(at(10)), None);
+        assert_eq!(life.answer(at(11), &alive(60_000), &TIMES), (Outcome::Same, Some(Ask::Load)));
+        assert_eq!(life.answer(at(12), &alive(60_000), &TIMES).0, Outcome::Passes);
+        assert_eq!(life.renamed(at(13)), Some(Ask::Check));
     }
 
     #[test]

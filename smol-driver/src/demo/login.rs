@@ -8,13 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tethered_core::http::{self, OriginRules, Scheme, cookie};
 use tethered_core::hub::{self, Change};
-use tethered_core::session::spring;
 use tethered_core::time::Now;
 
 use super::pages::{self, Notice};
 use super::throttle::Attempt;
 use super::{Demo, Random, Reply, csrf, form, keep, to_login};
-use crate::settings::{Hash, PASSWORD_BYTES_MAX};
+use crate::settings::{CSRF_ATTRIBUTES, Hash, PASSWORD_BYTES_MAX};
 
 /// Somebody who is logged in.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +27,7 @@ impl<'a> Visitor<'a> {
     /// A session without a token was made by an application that has none: its owner logs in anew.
     pub(super) fn of(request: &'a hub::Request) -> Option<Self> {
         let session = request.session.as_ref()?;
-        let tokens = TOKENS.iter().filter_map(|name| session.attribute(name));
+        let tokens = CSRF_ATTRIBUTES.iter().filter_map(|name| session.attribute(name));
         let token = tokens.into_iter().find(|token| csrf::is_token(token))?;
         Some(Self { name: session.principal.as_deref()?, token })
     }
@@ -114,7 +113,8 @@ impl Demo {
         };
         self.counters.logins += 1;
         let token = Bytes::from(csrf::token(random));
-        let session = Change::Login { principal: Arc::from(name), attributes: vec![(ATTRIBUTE.into(), token)] };
+        let session =
+            Change::Login { principal: Arc::from(name), attributes: vec![(CSRF_ATTRIBUTES[0].into(), token)] };
         hub::Response { http: pages::redirect("/"), session }
     }
 
@@ -188,8 +188,4 @@ fn foreign() -> http::Response {
     )
 }
 
-/// The attribute with a session's token.
-const ATTRIBUTE: &str = "csrf";
-/// The attributes that may hold it: ours, and Spring Security's in sessions that were made there.
-pub(crate) const TOKENS: [&str; 2] = [ATTRIBUTE, spring::CSRF_TOKEN];
 const COOKIE: &str = "LOGIN";

@@ -4,11 +4,10 @@ use std::io;
 
 use tethered_core::session::spring::{self, Expirations, Layout, Serializer};
 
-use super::Settings;
 use super::nearest::nearest;
 use super::table::{Arity, Group, Role, Setting, Shown, one, text};
 use super::value::{self, Refused};
-use crate::demo::TOKENS;
+use super::{CSRF_ATTRIBUTES, Settings};
 use crate::redis::{RedisOptions, RedisUrl, UrlError};
 
 /// How sessions are kept on a Redis. Without an address they are kept in the server's own memory.
@@ -101,7 +100,7 @@ impl OnRedis {
             cluster: url.is_cluster(),
             cleanup: self.cleanup,
             principal_attribute: self.principal_attribute.clone(),
-            attributes: TOKENS.map(str::to_owned).to_vec(),
+            attributes: CSRF_ATTRIBUTES.map(str::to_owned).to_vec(),
             ..spring::Config::default()
         })
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -91,9 +91,9 @@ impl World {
 
 /// Has processes of ours, which live as long as the test's process, end with it however it ends.
 fn ends_with_us(pids: &[u32]) {
-    static INPUTS: Mutex<Vec<ChildStdin>> = Mutex::new(Vec::new());
+    static WATCHES: Mutex<Vec<Child>> = Mutex::new(Vec::new());
     let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-    let mut watch = Command::new("sh")
+    let watch = Command::new("sh")
         .args(["-c", "cat >/dev/null; kill -9 \"$@\"", "sh"])
         .args(pids)
         .stdin(Stdio::piped())
@@ -101,7 +101,7 @@ fn ends_with_us(pids: &[u32]) {
         .spawn()
         .expect("a shell is there");
     // Its input ends when this process does.
-    INPUTS.lock().expect("no panic inside").extend(watch.stdin.take());
+    WATCHES.lock().expect("no panic inside").push(watch);
 }
 
 /// A session made by hand, its id, and who has it.

@@ -223,9 +223,10 @@ fn notice(words: &mut Words<'_>) -> Result<Notice, BadLine> {
 }
 
 fn answer(words: &mut Words<'_>) -> Result<Answer, BadLine> {
-    match choice(words, &["lost", "gone", "alive"], "lost, gone or alive")? {
+    match choice(words, &["lost", "gone", "vanished", "alive"], "lost, gone, vanished or alive")? {
         0 => return Ok(Answer::Lost),
         1 => return Ok(Answer::Gone),
+        2 => return Ok(Answer::Vanished),
         _ => {}
     }
     let ttl_ms = if words.clone().option("ttl=") == Some("never") {

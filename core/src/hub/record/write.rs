@@ -227,6 +227,7 @@ fn push_answer(line: &mut String, answer: &Answer) {
     match answer {
         Answer::Lost => push_word(line, "lost"),
         Answer::Gone => push_word(line, "gone"),
+        Answer::Vanished => push_word(line, "vanished"),
         Answer::Alive { ttl_ms, record } => {
             push_word(line, "alive");
             match ttl_ms {

@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
+use crate::time::Instant;
+
 /// Something about the session store that an operator should know.
 ///
 /// The same kind is told at most once in ten seconds; what came between is in [`count`](Self::count).
@@ -72,6 +74,12 @@ kinds! {
     Unreadable, "session-unreadable", "a session's values are neither Java's serialization nor JSON; it is taken for none";
     /// Scripts cannot be used.
     NoScripts, "no-scripts", "Redis takes no scripts (they need Redis 5, and EVAL in its ACL): WATCH and MULTI are used";
+    /// Scripts cannot be used on a Cluster, where nothing else can be.
+    ScriptsNeeded, "scripts-needed",
+        "a Cluster's sessions cannot be renewed without scripts: allow EVAL and EVALSHA, or keep all keys in one slot by a \
+         namespace in braces";
+    /// An attribute cannot be written.
+    Unwritable, "session-unwritable", "an attribute that is to be stored is no text in UTF-8";
     /// The flags of keyspace events are not set and may not be.
     NoNotices, "no-notices",
         "Redis announces no ends of sessions and CONFIG is not allowed; set notify-keyspace-events to gxeE. Until then \
@@ -94,8 +102,33 @@ impl fmt::Display for Alarm {
     }
 }
 
+/// How often what happened, and when it was told.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    counts: [u64; AlarmKind::ALL.len()],
+    told: [Option<Instant>; AlarmKind::ALL.len()],
+}
+
+impl Alarms {
+    /// Counts; an alarm, if it is time for one.
+    pub(super) fn raise(&mut self, now: Instant, kind: AlarmKind, detail: &[u8]) -> Option<Alarm> {
+        let at = kind as usize;
+        let (count, told) = (self.counts.get_mut(at)?, self.told.get_mut(at)?);
+        *count += 1;
+        if told.is_some_and(|told| now.since(told) < REPEAT_MS) {
+            return None;
+        }
+        *told = Some(now);
+        Some(Alarm { kind, count: *count, detail: printable(detail) })
+    }
+
+    pub(super) fn counts(&self) -> impl Iterator<Item = (AlarmKind, u64)> {
+        AlarmKind::ALL.into_iter().zip(self.counts)
+    }
+}
+
 /// What Redis said, fit for a log.
-pub(super) fn printable(text: &[u8]) -> Box<str> {
+fn printable(text: &[u8]) -> Box<str> {
     let mut detail = String::new();
     for byte in text.iter().take(DETAIL) {
         detail.extend(core::ascii::escape_default(*byte).map(char::from));
@@ -107,5 +140,46 @@ pub(super) fn printable(text: &[u8]) -> Box<str> {
     detail.into_boxed_str()
 }
 
+/// The same is told once in so many milliseconds.
+const REPEAT_MS: u64 = 10_000;
 /// Bytes of what is told.
 const DETAIL: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn e08_the_same_is_told_once_in_ten_seconds_and_counted_exactly() {
+        let mut alarms = Alarms::default();
+        let mut told = alloc::vec::Vec::new();
+        for ms in 0..25_000 {
+            told.extend(alarms.raise(Instant::from_millis(ms), AlarmKind::Busy, b"BUSY Redis is busy"));
+        }
+        assert!(alarms.raise(Instant::from_millis(1), AlarmKind::Full, b"OOM").is_some());
+        assert_eq!(told.iter().map(|alarm| alarm.count).collect::<alloc::vec::Vec<_>>(), [1, 10_001, 20_001]);
+        assert!(alarms.counts().all(|(kind, count)| count
+            == match kind {
+                AlarmKind::Busy => 25_000,
+                AlarmKind::Full => 1,
+                _ => 0,
+            }));
+        assert!(told[1].to_string().ends_with("see SCRIPT KILL: BUSY Redis is busy (so far 10001 times)"));
+    }
+
+    #[test]
+    fn c14_what_redis_said_is_printable_and_short() {
+        let detail = printable(&[&b"\x1b[31m\r\n"[..], &[b'x'; 300]].concat());
+        assert!(detail.starts_with("\\x1b[31m\\r\\nxxx") && detail.len() == 200);
+    }
+
+    #[test]
+    fn each_kind_has_its_word() {
+        for (i, kind) in AlarmKind::ALL.into_iter().enumerate() {
+            assert!(AlarmKind::ALL[..i].iter().all(|other| other.as_str() != kind.as_str()));
+            assert_eq!(kind as usize, i);
+        }
+    }
+}
