@@ -60,9 +60,9 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn new(seed: &[u8; 16], config: &Config) -> Self {
         let session = &config.session;
-        let look_every_ms = match config.store {
+        let look_every_ms = match &config.store {
             Store::Memory => None,
-            Store::External => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
+            Store::External | Store::Spring(_) => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
         let times = Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
         Self { sessions: Slab::new(), index: Index::new(seed), times }
@@ -260,7 +260,7 @@ impl Hub {
         let session = &self.config.session;
         let sweep = session.sweep_interval_ms;
         let check = session.check_interval_ms.min(sweep);
-        if self.config.store == Store::External {
+        if self.config.store != Store::Memory {
             self.registry.times.look_every_ms = Some(if on { sweep } else { check });
             self.doubts = Some(Doubts { next: 0, began: self.now.mono, spread_ms: check.min(RESYNC_MS) });
         }

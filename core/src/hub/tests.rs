@@ -70,7 +70,7 @@ fn a_busy_client_leaves_no_timers_behind() {
 
 #[test]
 fn the_token_of_connect_is_held_until_then_and_no_longer() {
-    let token = crate::config::ConnectToken { header: "token".to_owned(), attribute: "csrf".to_owned() };
+    let token = crate::config::ConnectToken { header: "token".to_owned(), attributes: vec!["csrf".to_owned()] };
     for last in ["connect", "close", "hang up"] {
         let mut config = Config::default();
         config.session.connect_token = Some(token.clone());
