@@ -284,6 +284,7 @@ fn agree(layout: Layout, cluster: bool, cases: u32) {
         }
         Err(TestCaseError::fail(format!("{:?}", seen.pop())))
     });
+    assert_eq!(other.borrow().refused, Vec::<String>::new());
     if let Err(error) = outcome {
         panic!("{layout:?}: {error}");
     }

@@ -5,6 +5,7 @@ mod values;
 mod world;
 
 mod agree;
+mod notices;
 mod races;
 mod steps;
 mod truth;
