@@ -202,10 +202,6 @@ impl Work {
             (Part::Values, Reply::List(items)) => {
                 let (stored, rest) = items.split_first_chunk::<3>().ok_or(Useless::Shape)?;
                 self.facts.values = Values::from_items(stored);
-                if self.facts.kind == Kind::Hash && stored.iter().all(|value| *value == Item::Nil) {
-                    // It went between the two commands.
-                    self.facts.kind = Kind::Nothing;
-                }
                 return Ok(wants_record(&self.op).then_some(rest));
             }
             (Part::HashTtl, reply) => self.facts.hash_ttl = reply.int().ok_or(Useless::Shape)?,
