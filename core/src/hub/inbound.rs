@@ -49,16 +49,17 @@ impl Hub {
     /// has fired.
     pub(super) fn may_pass(&self, slot: u32) -> bool {
         let Some(socket) = self.sockets.slot(slot) else { return false };
-        let Some(client) = self.clients.slot(socket.client) else { return true };
-        !self.jobs.is_full() && self.registry.passes(client.session, self.now.mono)
+        if socket.client == NONE {
+            return true;
+        }
+        !self.jobs.is_full() && self.registry.passes(self.under(socket.client), self.now.mono)
     }
 
     /// Input has to wait since a deadline has passed whose timer has not fired: the session is in doubt from now on, so
     /// that the answer which ends the doubt finds somebody waiting.
     fn hold_overdue(&mut self, slot: u32) {
-        let client = self.sockets.slot(slot).and_then(|socket| self.clients.slot(socket.client));
-        if let Some(session) = client.map(|client| client.session) {
-            self.session_overdue(session);
+        if let Some(client) = self.sockets.slot(slot).map(|socket| socket.client) {
+            self.session_overdue(self.under(client));
         }
     }
 
@@ -252,11 +253,7 @@ impl Hub {
     }
 
     pub(super) fn renew_client(&mut self, client: u32) {
-        if let Some(session) = self.clients.slot(client).map(|client| client.session)
-            && session != NONE
-        {
-            self.activity(session);
-        }
+        self.activity(self.under(client));
     }
 
     fn endpoint_path(&self, endpoint: usize) -> Arc<str> {

@@ -41,7 +41,7 @@ use self::actions::{Actions, Queued};
 use self::addresses::Addresses;
 use self::publish::Jobs;
 use self::sessions::{Asked, Registry};
-use self::socket::{Client, Cold, NONE, Role, Socket};
+use self::socket::{Client, Cold, NONE, Role, Socket, Under};
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError, Store};
 use crate::ids::{CallId, ClientId, SocketId};
@@ -63,7 +63,7 @@ pub struct Hub {
     now: Now,
     random: crate::random::Random,
     sockets: Slab<Socket>,
-    clients: Slab<Client>,
+    clients: Slab<Client, Under>,
     registry: Registry,
     /// The store in memory, if that is where sessions live.
     memory: Option<Box<Memory>>,
@@ -214,8 +214,8 @@ impl Hub {
                 }
             }
             Event::Activity { client } => {
-                if self.clients.get(client.slot(), client.generation()).is_some() {
-                    self.renew_client(client.slot());
+                if let Some(Under(session)) = self.clients.hot_of(client.slot(), client.generation()) {
+                    self.activity(session);
                 }
             }
             Event::Answer { call, answer } => {
@@ -391,7 +391,7 @@ impl Hub {
         socket.role == Role::Ws
             && !socket.gated
             && socket.client != NONE
-            && self.clients.slot(socket.client).is_some_and(|client| self.registry.holds(client.session))
+            && self.registry.holds(self.under(socket.client))
     }
 
     /// The embedder's token of a client's socket.
@@ -401,7 +401,7 @@ impl Hub {
     }
 
     fn principal(&self, client: u32) -> Option<Arc<str>> {
-        self.clients.slot(client).and_then(|client| self.registry.principal(client.session))
+        self.registry.principal(self.under(client))
     }
 }
 

@@ -5,13 +5,14 @@ use alloc::sync::Arc;
 
 use super::action::{Action, Ended};
 use super::event::Notice;
-use super::socket::{NONE, Phase};
+use super::socket::{NONE, Phase, Under};
 use super::timer::Armed;
 use super::{Hub, Response};
 use crate::config::{Config, Store};
 use crate::ids::SocketId;
 use crate::index::Index;
 use crate::session::life::{Ask, Life, Outcome, Times};
+use crate::session::pulse::Pulse;
 use crate::session::{Answer, Cause, Detector, Op, Record};
 use crate::slab::Slab;
 use crate::time::Instant;
@@ -52,7 +53,7 @@ pub(super) struct Bound {
 /// The book of sessions that have clients.
 #[derive(Debug)]
 pub(super) struct Registry {
-    sessions: Slab<Bound>,
+    sessions: Slab<Bound, Pulse>,
     index: Index,
     times: Times,
 }
@@ -86,8 +87,8 @@ impl Registry {
         self.sessions.slot(slot).is_none_or(|bound| bound.life.passes(now))
     }
 
-    pub(super) fn life(&self, slot: u32) -> Option<&Life> {
-        self.sessions.slot(slot).map(|bound| &bound.life)
+    pub(super) fn life(&self, slot: u32) -> Option<(&Life, Pulse)> {
+        self.sessions.slot(slot).map(|bound| (&bound.life, self.sessions.hot(slot)))
     }
 
     pub(super) fn principal(&self, slot: u32) -> Option<Arc<str>> {
@@ -133,6 +134,9 @@ impl Registry {
             clients: 0,
         };
         let (slot, _) = self.sessions.insert(bound);
+        if let Some(pulse) = self.sessions.hot_mut(slot) {
+            *pulse = Pulse::new(now);
+        }
         self.index(slot);
         slot
     }
@@ -151,6 +155,12 @@ impl Registry {
         }
     }
 
+    /// Has the session's life do something with its pulse.
+    fn live<T>(&mut self, slot: u32, act: impl FnOnce(&mut Life, &mut Pulse, &Times) -> T) -> Option<T> {
+        let (bound, pulse) = self.sessions.whole_mut(slot)?;
+        Some(act(&mut bound.life, pulse, &self.times))
+    }
+
     fn leave(&mut self, slot: u32) -> Option<Bound> {
         self.unindex(slot);
         self.sessions.remove_slot(slot)
@@ -165,23 +175,23 @@ impl Hub {
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
         let first = core::mem::replace(&mut bound.first, client);
         bound.clients += 1;
-        let ask = bound.life.join(now);
         if let Some(next) = self.clients.slot_mut(first) {
             next.previous = client;
         }
-        if let Some(client) = self.clients.slot_mut(client) {
-            client.session = slot;
+        if let Some((client, under)) = self.clients.whole_mut(client) {
+            *under = Under(slot);
             client.next = first;
             client.previous = NONE;
         }
-        self.ask_session(slot, ask);
+        let ask = self.registry.live(slot, |life, pulse, _| life.join(now, pulse));
+        self.ask_session(slot, ask.flatten());
     }
 
     /// Takes a client from under its session; a session without clients is forgotten.
     pub(super) fn release(&mut self, client: u32) {
-        let Some(it) = self.clients.slot_mut(client) else { return };
-        let (session, next, previous) = (it.session, it.next, it.previous);
-        it.session = NONE;
+        let Some((it, under)) = self.clients.whole_mut(client) else { return };
+        let (next, previous) = (it.next, it.previous);
+        let Under(session) = core::mem::take(under);
         if session == NONE {
             return;
         }
@@ -196,10 +206,10 @@ impl Hub {
                 }
             }
         }
-        if let Some(bound) = self.registry.sessions.slot_mut(session) {
+        if let Some((bound, pulse)) = self.registry.sessions.whole_mut(session) {
             bound.clients -= 1;
             if bound.clients == 0 {
-                if let Some(age_ms) = bound.life.untold(self.now.mono) {
+                if let Some(age_ms) = bound.life.untold(self.now.mono, pulse) {
                     let id = bound.id.clone();
                     self.tell(Op::Touch { id, age_ms });
                 }
@@ -208,11 +218,18 @@ impl Hub {
         }
     }
 
-    /// A message that renews came from this client.
+    /// A message that renews came from a client of this session; [`NONE`] if it has none.
     pub(super) fn activity(&mut self, session: u32) {
-        let Some(bound) = self.registry.sessions.slot_mut(session) else { return };
-        let ask = bound.life.activity(self.now.mono, &self.registry.times);
-        self.ask_session(session, ask);
+        let now = self.now.mono;
+        if self.registry.sessions.hot_mut(session).is_some_and(|pulse| !pulse.beat(now)) {
+            let ask = self.registry.live(session, |life, pulse, times| life.activity(now, pulse, times));
+            self.ask_session(session, ask.flatten());
+        }
+    }
+
+    /// Slot of the session that a client is under; [`NONE`] if it is under none, or there is no such client.
+    pub(super) fn under(&self, client: u32) -> u32 {
+        self.clients.hot(client).0
     }
 
     /// A request that renews came for this session, which may have no sockets.
@@ -227,18 +244,27 @@ impl Hub {
     pub(super) fn session_due(&mut self, slot: u32) {
         let now = self.now.mono;
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
+        let (due, deadline) = (bound.armed.next(), bound.life.deadline());
         if !bound.armed.fired(now) {
             return;
         }
-        let (outcome, ask) = bound.life.tick(now, &self.registry.times);
-        self.turned(slot, outcome, ask);
+        if due < deadline && deadline <= now {
+            // The embedder slept past both. It ends in its turn, behind those whose deadline came before.
+            return self.arm_session_at(slot, deadline);
+        }
+        self.tick_session(slot);
     }
 
     /// The time of this session may be over, whether or not its timer has fired.
     pub(super) fn session_overdue(&mut self, slot: u32) {
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        if !bound.life.holds() {
-            let (outcome, ask) = bound.life.tick(self.now.mono, &self.registry.times);
+        if self.registry.sessions.slot(slot).is_some_and(|bound| !bound.life.holds()) {
+            self.tick_session(slot);
+        }
+    }
+
+    fn tick_session(&mut self, slot: u32) {
+        let now = self.now.mono;
+        if let Some((outcome, ask)) = self.registry.live(slot, |life, pulse, times| life.tick(now, pulse, times)) {
             self.turned(slot, outcome, ask);
         }
     }
@@ -259,13 +285,15 @@ impl Hub {
                 None => self.registry.index(slot),
             }
         }
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        let (outcome, ask) = match notice {
-            Notice::Expired => bound.life.notice(self.now.mono, true),
-            Notice::Deleted => bound.life.notice(self.now.mono, false),
-            Notice::Renamed { .. } => (Outcome::Same, bound.life.renamed(self.now.mono)),
-        };
-        self.turned(slot, outcome, ask);
+        let now = self.now.mono;
+        let told = self.registry.live(slot, |life, pulse, _| match notice {
+            Notice::Expired => life.notice(now, pulse, true),
+            Notice::Deleted => life.notice(now, pulse, false),
+            Notice::Renamed { .. } => (Outcome::Same, life.renamed(now, pulse)),
+        });
+        if let Some((outcome, ask)) = told {
+            self.turned(slot, outcome, ask);
+        }
     }
 
     /// Notices stand, or are lost: sessions are looked at more or less often.
@@ -317,8 +345,13 @@ impl Hub {
                 return self.end_session(slot, Cause::Rotated, Detector::Sweep, 0);
             }
             bound.principal.clone_from(&record.principal);
+            // The same text, and the store has it already: the one that came with the handshake goes.
+            if bound.id == record.id {
+                bound.id.clone_from(&record.id);
+            }
         }
-        let (outcome, ask) = bound.life.answer(now, answer, &self.registry.times);
+        let told = self.registry.live(slot, |life, pulse, times| life.answer(now, pulse, answer, times));
+        let Some((outcome, ask)) = told else { return };
         let vouched = matches!(answer, Answer::Alive { .. }) && !matches!(ask, Some(Ask::Load | Ask::Check));
         let lost = matches!(answer, Answer::Lost);
         self.turned(slot, outcome, ask);
@@ -362,9 +395,16 @@ impl Hub {
         self.arm_session(slot);
     }
 
+    /// Arms the session's timer for what may become due, and lets it rest until then.
     fn arm_session(&mut self, slot: u32) {
+        let Some((bound, pulse)) = self.registry.sessions.whole_mut(slot) else { return };
+        let due = bound.life.due(self.now.mono, pulse, &self.registry.times);
+        bound.life.rest(pulse, &self.registry.times);
+        self.arm_session_at(slot, due);
+    }
+
+    fn arm_session_at(&mut self, slot: u32, due: Instant) {
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        let due = bound.life.due(&self.registry.times);
         if bound.armed.lower(due) {
             let generation = self.registry.sessions.generation(slot).unwrap_or_default();
             self.wheel.arm(super::deadline::session_key(slot, generation), due);
@@ -375,9 +415,9 @@ impl Hub {
     pub(super) fn end_session(&mut self, slot: u32, cause: Cause, detector: Detector, late_ms: u64) {
         let Some(bound) = self.registry.leave(slot) else { return };
         let (mut sockets, mut client) = (0, bound.first);
-        while let Some(it) = self.clients.slot_mut(client) {
+        while let Some((it, under)) = self.clients.whole_mut(client) {
             let (next, pending) = (it.next, it.phase == Phase::Pending);
-            it.session = NONE;
+            *under = Under::default();
             if pending {
                 self.unbound(client);
             } else {
@@ -409,9 +449,10 @@ impl Hub {
         if let Some(bound) = self.registry.sessions.slot_mut(slot) {
             bound.id = record.id.clone();
             bound.names += 1;
-            let ask = bound.life.renamed(self.now.mono);
             self.registry.index(slot);
-            self.ask_session(slot, ask);
+            let now = self.now.mono;
+            let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
+            self.ask_session(slot, ask.flatten());
         }
     }
 

@@ -224,8 +224,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) socket: SocketId,
-    /// Slot of its session, and its neighbours there.
-    pub(super) session: u32,
+    /// Its neighbours under the same session.
     pub(super) next: u32,
     pub(super) previous: u32,
     /// Head of its list of subscriptions.
@@ -238,6 +237,16 @@ pub(super) struct Client {
     pub(super) version: stomp::Version,
     pub(super) phase: Phase,
     pub(super) endpoint: u8,
+}
+
+/// Slot of the session that a client is under. It lies beside the client's generation, since each message asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Under(pub(super) u32);
+
+impl Default for Under {
+    fn default() -> Self {
+        Self(NONE)
+    }
 }
 
 /// Buffers of up to this many bytes are kept for the next use.

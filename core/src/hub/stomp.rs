@@ -325,7 +325,7 @@ impl Hub {
     }
 
     fn logged_in(&self, client: u32) -> bool {
-        self.clients.slot(client).is_some_and(|client| self.registry.has_principal(client.session))
+        self.registry.has_principal(self.under(client))
     }
 
     fn granted(&self, granted: bool) -> Result<(), Fault> {

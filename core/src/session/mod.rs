@@ -6,5 +6,6 @@
 pub(crate) mod life;
 pub mod memory;
 mod op;
+pub(crate) mod pulse;
 
 pub use op::{Answer, Cause, Detector, Op, Record};
