@@ -196,6 +196,12 @@ impl Hub {
     /// Something happened.
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
         self.recording(|record| record.event(now, &event));
+        if let Event::Activity { client } = event
+            && now.mono <= self.now.mono
+            && self.is_only_noted(client)
+        {
+            return;
+        }
         self.begin(now);
         match event {
             Event::Received { socket, bytes } => {

@@ -9,7 +9,7 @@ use super::socket::{NONE, Phase, Under};
 use super::timer::Armed;
 use super::{Hub, Response};
 use crate::config::{Config, Store};
-use crate::ids::SocketId;
+use crate::ids::{ClientId, SocketId};
 use crate::index::Index;
 use crate::session::life::{Ask, Life, Outcome, Times};
 use crate::session::pulse::Pulse;
@@ -225,6 +225,13 @@ impl Hub {
             let ask = self.registry.live(session, |life, pulse, times| life.activity(now, pulse, times));
             self.ask_session(session, ask.flatten());
         }
+    }
+
+    /// Notes that a client was active, if that is all its activity leads to just now.
+    pub(super) fn is_only_noted(&mut self, client: ClientId) -> bool {
+        let now = self.now.mono;
+        let Some(Under(session)) = self.clients.hot_of(client.slot(), client.generation()) else { return false };
+        self.registry.sessions.hot_mut(session).is_some_and(|pulse| pulse.beat(now))
     }
 
     /// Slot of the session that a client is under; [`NONE`] if it is under none, or there is no such client.
