@@ -26,7 +26,6 @@ mod sessions;
 mod socket;
 mod stats;
 mod stomp;
-mod timer;
 mod upgrade;
 
 use alloc::boxed::Box;
@@ -72,6 +71,7 @@ pub struct Hub {
     /// Answers of the store in memory that are still to be handled.
     answers: VecDeque<(Asked, Answer)>,
     broker: Broker,
+    /// Timers of the sockets; those of the sessions are in the registry.
     wheel: Wheel,
     addresses: Addresses,
     actions: Actions,
@@ -142,7 +142,7 @@ impl Hub {
             random,
             sockets: Slab::new(),
             clients: Slab::new(),
-            registry: Registry::new(&seed, &config),
+            registry: Registry::new(&seed, &config, now.mono),
             memory,
             calls: Slab::new(),
             answers: VecDeque::new(),
@@ -266,7 +266,8 @@ impl Hub {
         if self.doubts.is_some() || self.drained.is_some() {
             return Some((self.now.mono, "pass"));
         }
-        let timer = self.wheel.next_deadline().map(|at| (at, "timer"));
+        let timer = [self.wheel.next_deadline(), self.registry.next_deadline()].into_iter().flatten().min();
+        let timer = timer.map(|at| (at, "timer"));
         let close = self.closing.next().map(|at| (at, "close"));
         let expiry = self.memory.as_ref().and_then(|memory| memory.next_deadline()).map(|at| (at, "session"));
         let reply = self.overdue.front().map(|(_, at)| (*at, "reply"));

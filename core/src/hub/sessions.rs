@@ -6,7 +6,6 @@ use alloc::sync::Arc;
 use super::action::{Action, Ended};
 use super::event::Notice;
 use super::socket::{NONE, Phase, Under};
-use super::timer::Armed;
 use super::{Hub, Response};
 use crate::config::{Config, Store};
 use crate::ids::{ClientId, SocketId};
@@ -16,6 +15,7 @@ use crate::session::pulse::Pulse;
 use crate::session::{Answer, Cause, Detector, Op, Record};
 use crate::slab::Slab;
 use crate::time::Instant;
+use crate::wheel::Wheel;
 
 /// What a question to the store was about.
 #[derive(Debug)]
@@ -42,7 +42,6 @@ pub(super) struct Bound {
     id: Arc<str>,
     principal: Option<Arc<str>>,
     life: Life,
-    armed: Armed,
     /// How many ids it has had here: an answer about an earlier one is void.
     names: u32,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
@@ -55,18 +54,19 @@ pub(super) struct Bound {
 pub(super) struct Registry {
     sessions: Slab<Bound, Pulse>,
     index: Index,
+    timers: Wheel,
     times: Times,
 }
 
 impl Registry {
-    pub(super) fn new(seed: &[u8; 16], config: &Config) -> Self {
+    pub(super) fn new(seed: &[u8; 16], config: &Config, now: Instant) -> Self {
         let session = &config.session;
         let look_every_ms = match config.store {
             Store::Memory => None,
             Store::External => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
         let times = Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
-        Self { sessions: Slab::new(), index: Index::new(seed), times }
+        Self { sessions: Slab::new(), index: Index::new(seed), timers: Wheel::new(now), times }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -103,8 +103,14 @@ impl Registry {
         self.sessions.slot(slot).is_some_and(|bound| bound.principal.as_deref() == Some(principal))
     }
 
-    pub(super) fn generation(&self, slot: u32) -> Option<u32> {
-        self.sessions.generation(slot)
+    /// The next session whose timer fires by `now`.
+    pub(super) fn pop_due(&mut self, now: Instant, budget: &mut usize) -> Option<u32> {
+        self.timers.pop(now, budget)
+    }
+
+    /// When the next timer fires.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next_deadline()
     }
 
     pub(super) fn capacity(&self) -> u32 {
@@ -124,15 +130,7 @@ impl Registry {
     }
 
     fn enter(&mut self, id: Arc<str>, now: Instant) -> u32 {
-        let bound = Bound {
-            id,
-            principal: None,
-            life: Life::claimed(now),
-            armed: Armed::NONE,
-            names: 1,
-            first: NONE,
-            clients: 0,
-        };
+        let bound = Bound { id, principal: None, life: Life::claimed(now), names: 1, first: NONE, clients: 0 };
         let (slot, _) = self.sessions.insert(bound);
         if let Some(pulse) = self.sessions.hot_mut(slot) {
             *pulse = Pulse::new(now);
@@ -249,15 +247,11 @@ impl Hub {
 
     /// A timer of this session fired.
     pub(super) fn session_due(&mut self, slot: u32) {
-        let now = self.now.mono;
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        let (due, deadline) = (bound.armed.next(), bound.life.deadline());
-        if !bound.armed.fired(now) {
-            return;
-        }
-        if due < deadline && deadline <= now {
+        let Some(bound) = self.registry.sessions.slot(slot) else { return };
+        let deadline = bound.life.deadline();
+        if self.registry.timers.reached() < deadline && deadline <= self.now.mono {
             // The embedder slept past both. It ends in its turn, behind those whose deadline came before.
-            return self.arm_session_at(slot, deadline);
+            return self.registry.timers.arm(slot, deadline);
         }
         self.tick_session(slot);
     }
@@ -404,18 +398,12 @@ impl Hub {
 
     /// Arms the session's timer for what may become due, and lets it rest until then.
     fn arm_session(&mut self, slot: u32) {
-        let Some((bound, pulse)) = self.registry.sessions.whole_mut(slot) else { return };
-        let due = bound.life.due(self.now.mono, pulse, &self.registry.times);
-        bound.life.rest(pulse, &self.registry.times);
-        self.arm_session_at(slot, due);
-    }
-
-    fn arm_session_at(&mut self, slot: u32, due: Instant) {
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        if bound.armed.lower(due) {
-            let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.wheel.arm(super::deadline::session_key(slot, generation), due);
-        }
+        let now = self.now.mono;
+        let due = self.registry.live(slot, |life, pulse, times| {
+            life.rest(pulse, times);
+            life.due(now, pulse, times)
+        });
+        self.registry.timers.arm(slot, due.unwrap_or(Instant::NEVER));
     }
 
     /// The session is over: in one step nothing more crosses its sockets, and each is closed.

@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::output::Output;
-use super::timer::Armed;
 use crate::http;
 use crate::ids::SocketId;
 pub(super) use crate::slab::NONE;
@@ -40,7 +39,6 @@ pub(super) struct Socket {
     pub(super) pinged: Instant,
     /// When this role began.
     pub(super) since: Instant,
-    pub(super) armed: Armed,
     /// Since when control frames are counted, in ms that wrap around.
     pub(super) controls_since: u32,
     /// Since when messages are counted, likewise.
@@ -180,7 +178,6 @@ impl Socket {
             heard: now,
             pinged: Instant::NEVER,
             since: now,
-            armed: Armed::NONE,
             controls_since: 0,
             messages_since: 0,
             controls: 0,

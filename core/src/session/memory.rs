@@ -33,7 +33,6 @@ struct Session {
     principal: Option<Arc<str>>,
     attributes: Vec<(Box<str>, Bytes)>,
     accessed: Instant,
-    armed: Instant,
 }
 
 impl Memory {
@@ -80,7 +79,6 @@ impl Memory {
                     principal: principal.clone(),
                     attributes: attributes.clone(),
                     accessed: now,
-                    armed: Instant::NEVER,
                 });
                 self.alive(slot, now, true)
             }
@@ -91,7 +89,6 @@ impl Memory {
                 session.id = to.clone();
                 session.principal.clone_from(principal);
                 session.accessed = now;
-                session.armed = Instant::NEVER;
                 for (name, value) in attributes {
                     session.attributes.retain(|(other, _)| other != name);
                     session.attributes.push((name.clone(), value.clone()));
@@ -119,10 +116,8 @@ impl Memory {
     /// Ends what has run out by `now`, a bounded number at a time.
     pub fn tick(&mut self, now: Instant) {
         let mut budget = EXPIRIES_A_TURN;
-        while let Some(key) = self.wheel.pop(now, &mut budget) {
-            let (slot, generation) = (key as u32, (key >> 32) as u32);
-            let Some(session) = self.sessions.get_mut(slot, generation) else { continue };
-            session.armed = Instant::NEVER;
+        while let Some(slot) = self.wheel.pop(now, &mut budget) {
+            let Some(session) = self.sessions.slot(slot) else { continue };
             if session.accessed.after(self.timeout_ms) <= now {
                 self.expire(slot);
             } else {
@@ -185,12 +180,8 @@ impl Memory {
     }
 
     fn arm(&mut self, slot: u32) {
-        let Some(generation) = self.sessions.generation(slot) else { return };
-        let Some(session) = self.sessions.slot_mut(slot) else { return };
-        let due = session.accessed.after(self.timeout_ms);
-        if due < session.armed {
-            session.armed = due;
-            self.wheel.arm(u64::from(generation) << 32 | u64::from(slot), due);
+        if let Some(session) = self.sessions.slot(slot) {
+            self.wheel.arm(slot, session.accessed.after(self.timeout_ms));
         }
     }
 }
