@@ -23,6 +23,10 @@ impl Hub {
             }
         }
         let mut budget = TIMERS_A_TURN;
+        while let Some(session) = self.registry.pop_look(self.now.mono, &mut budget) {
+            self.tick_session(session);
+        }
+        let mut budget = TIMERS_A_TURN;
         while let Some(session) = self.registry.pop_due(self.now.mono, &mut budget) {
             self.session_due(session);
         }

@@ -10,6 +10,7 @@ use super::{Hub, Response};
 use crate::config::{Config, Store};
 use crate::ids::{ClientId, SocketId};
 use crate::index::Index;
+use crate::queue::Queue;
 use crate::session::life::{Ask, Life, Outcome, Times};
 use crate::session::pulse::Pulse;
 use crate::session::{Answer, Cause, Detector, Op, Record};
@@ -55,6 +56,8 @@ pub(super) struct Registry {
     sessions: Slab<Bound, Pulse>,
     index: Index,
     timers: Wheel,
+    /// Sessions that were touched, each with the time at which somebody looks whether activity came since.
+    looks: Queue<(u32, Instant)>,
     times: Times,
 }
 
@@ -66,7 +69,7 @@ impl Registry {
             Store::External => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
         let times = Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
-        Self { sessions: Slab::new(), index: Index::new(seed), timers: Wheel::new(now), times }
+        Self { sessions: Slab::new(), index: Index::new(seed), timers: Wheel::new(now), looks: Queue::new(), times }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -108,9 +111,36 @@ impl Registry {
         self.timers.pop(now, budget)
     }
 
-    /// When the next timer fires.
+    /// When the next timer fires, or the next look is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next_deadline()
+        let look = self.looks.front().map(|(_, at)| *at);
+        [self.timers.next_deadline(), look].into_iter().flatten().min()
+    }
+
+    /// A touch of this session is asked for: an interval later somebody looks what came since. Each waits as long as the
+    /// others, so they stand in line, and no timer is armed for it.
+    fn look_later(&mut self, slot: u32, now: Instant) {
+        let at = now.after(self.times.touch_interval_ms).as_millis();
+        let at = Instant::from_millis(at.saturating_add(LOOK_MS - 1) / LOOK_MS * LOOK_MS);
+        self.looks.push_back((slot, at));
+    }
+
+    /// The next session whose activity after its last touch is to be told by `now`.
+    pub(super) fn pop_look(&mut self, now: Instant, budget: &mut usize) -> Option<u32> {
+        while let Some(left) = budget.checked_sub(1)
+            && self.looks.front().is_some_and(|(_, at)| *at <= now)
+        {
+            *budget = left;
+            let (slot, _) = self.looks.pop_front()?;
+            let pulse = self.sessions.hot(slot);
+            if pulse.untold()
+                && let Some(bound) = self.sessions.slot(slot)
+                && bound.life.has_to_tell(now, &pulse, &self.times)
+            {
+                return Some(slot);
+            }
+        }
+        None
     }
 
     pub(super) fn capacity(&self) -> u32 {
@@ -263,7 +293,8 @@ impl Hub {
         }
     }
 
-    fn tick_session(&mut self, slot: u32) {
+    /// What time leads to in the life of this session.
+    pub(super) fn tick_session(&mut self, slot: u32) {
         let now = self.now.mono;
         if let Some((outcome, ask)) = self.registry.live(slot, |life, pulse, times| life.tick(now, pulse, times)) {
             self.turned(slot, outcome, ask);
@@ -387,6 +418,7 @@ impl Hub {
                 Ask::Check => Op::Check { id },
                 Ask::Touch { age_ms } => {
                     self.stats.touches += 1;
+                    self.registry.look_later(slot, self.now.mono);
                     Op::Touch { id, age_ms }
                 }
             };
@@ -396,12 +428,11 @@ impl Hub {
         self.arm_session(slot);
     }
 
-    /// Arms the session's timer for what may become due, and lets it rest until then.
+    /// Arms the session's timer for what may become due, and lets it rest as long as nothing does.
     fn arm_session(&mut self, slot: u32) {
-        let now = self.now.mono;
         let due = self.registry.live(slot, |life, pulse, times| {
             life.rest(pulse, times);
-            life.due(now, pulse, times)
+            life.due(pulse, times)
         });
         self.registry.timers.arm(slot, due.unwrap_or(Instant::NEVER));
     }
@@ -491,5 +522,7 @@ pub(super) fn fingerprint(id: &str) -> [u8; 6] {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 /// After a gap in the notices every bound session is asked for within this many milliseconds.
 const RESYNC_MS: u64 = 4_000;
+/// Looks are as coarse as the timers, so that they share their wake-ups.
+const LOOK_MS: u64 = 16;
 /// How many sessions one turn puts in doubt.
 const DOUBTS_A_TURN: u32 = 4_096;

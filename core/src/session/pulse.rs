@@ -3,7 +3,7 @@
 use crate::time::Instant;
 
 /// 12 bytes that lie apart from the rest of a [`Life`](super::life::Life), in an array of their own: most messages of a
-/// session lead to nothing but a later touch, whose timer is armed already, and need no more than this.
+/// session lead to nothing but a later touch, which will be seen to, and need no more than this.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C, packed(4))]
 pub(crate) struct Pulse {
@@ -48,7 +48,7 @@ impl Pulse {
     }
 
     /// Whether there was activity that no touch has carried yet.
-    pub(super) fn untold(&self) -> bool {
+    pub(crate) fn untold(&self) -> bool {
         self.rest & UNTOLD != 0
     }
 
