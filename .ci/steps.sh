@@ -115,6 +115,9 @@ step_walk() {
     (cd "$home" && npm ci --no-audit --no-fund --ignore-scripts)
     start_server --session-timeout "${seconds}s"
     (cd "$home" && node walk.mjs "http://127.0.0.1:$port" --timeout "$seconds")
+    # The page also comes back where CONNECT has to carry the token.
+    start_server --session-timeout "${seconds}s" --connect-csrf
+    (cd "$home" && node walk.mjs "http://127.0.0.1:$port" --timeout "$seconds" --only 'lost connection')
 }
 
 start_conformance_server() {

@@ -100,6 +100,21 @@ pub struct Session {
     pub reply_ms: u64,
     /// Which messages renew.
     pub renew: Renew,
+    /// What a STOMP CONNECT under a session must carry besides the cookie. Default `None`: nothing, since the check of the
+    /// `Origin` keeps foreign pages out.
+    pub connect_token: Option<ConnectToken>,
+}
+
+/// A token of the session that its pages know and nobody else's do. CONNECT must carry it, masked as
+/// [`session::csrf`](crate::session::csrf) does and Spring Security's `XorCsrfChannelInterceptor` expects it; without it,
+/// or with another one, the answer is ERROR. The token is the one that the session has at the handshake. A session that
+/// has none cannot CONNECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectToken {
+    /// The header of CONNECT that carries it, in this case. Spring's is `X-CSRF-TOKEN`.
+    pub header: String,
+    /// The attribute of the session that holds it, as plain text.
+    pub attribute: String,
 }
 
 /// Which messages of a user renew the session. What is sent *to* a user never does.
@@ -138,6 +153,8 @@ pub struct Limits {
     pub head_time_ms: u64,
     /// BODY_TIME: and its body within this many ms more. Default 10,000.
     pub body_time_ms: u64,
+    /// ANSWER_TIME: ms for the embedder to answer a request that it was handed. Default 60,000.
+    pub answer_time_ms: u64,
     /// HALF_OPEN: connections without a whole head, in all. Default 1,024.
     pub half_open: u32,
     /// HALF_OPEN per address. Default 32.
@@ -208,6 +225,9 @@ pub enum ConfigError {
     /// An interval of the session machine.
     #[error("session.check_interval_ms, sweep_interval_ms and blind_ms must be at least 10")]
     Interval,
+    /// A name in [`ConnectToken`].
+    #[error("connect_token needs the name of an attribute, and of a header without colon, line end or space")]
+    ConnectToken,
     /// The prefix of application destinations.
     #[error("application_prefix must begin with / and must not end with it")]
     ApplicationPrefix,
@@ -264,6 +284,7 @@ impl Default for Session {
             blind_ms: 300_000,
             reply_ms: 2_000,
             renew: Renew::default(),
+            connect_token: None,
         }
     }
 }
@@ -292,6 +313,7 @@ impl Default for Limits {
             stomp: stomp::Limits::default(),
             head_time_ms: 10_000,
             body_time_ms: 10_000,
+            answer_time_ms: 60_000,
             half_open: 1_024,
             half_open_address: 32,
             control_rate: 100,
@@ -340,6 +362,11 @@ impl Config {
         if self.session.cookie.is_empty() || !self.session.cookie.bytes().all(token) {
             return Err(ConfigError::CookieName);
         }
+        if let Some(ConnectToken { header, attribute }) = &self.session.connect_token
+            && (attribute.is_empty() || header.is_empty() || !header.bytes().all(|b| b.is_ascii_graphic() && b != b':'))
+        {
+            return Err(ConfigError::ConnectToken);
+        }
         if self.session.timeout_ms == 0 || self.session.timeout_ms > 10 * 366 * 86_400_000 {
             return Err(ConfigError::Timeout);
         }
@@ -353,8 +380,9 @@ impl Config {
             return Err(ConfigError::ApplicationPrefix);
         }
         let l = &self.limits;
-        let named: [(&'static str, u64); 12] = [
+        let named: [(&'static str, u64); 13] = [
             ("HEAD_TIME", l.head_time_ms),
+            ("ANSWER_TIME", l.answer_time_ms),
             ("HALF_OPEN", u64::from(l.half_open.min(l.half_open_address))),
             ("CTRL_RATE", u64::from(l.control_rate)),
             ("OUT_BYTES", l.out_bytes as u64),

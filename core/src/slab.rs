@@ -207,6 +207,16 @@ impl<T, H: Copy + Default> Slab<T, H> {
         self.heads.get(slot).map(|head| head.generation)
     }
 
+    /// What lives there stays, but every handle of it is stale from now on. False, and nothing changes, if the slot has
+    /// no generation left for that.
+    pub(crate) fn renew(&mut self, slot: u32) -> bool {
+        let next = self.generation(slot).and_then(|generation| generation.checked_add(1));
+        if let (Some(next), Some(head)) = (next, self.heads.get_mut(slot)) {
+            head.generation = next;
+        }
+        next.is_some()
+    }
+
     /// `None` if the handle is stale or invented.
     pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<T> {
         self.hot_of(slot, generation)?;
@@ -351,6 +361,20 @@ mod tests {
         assert_eq!(slab.get(slot, generation + 1), None);
         assert_eq!(slab.generation(slot), None);
         assert!(slab.is_empty());
+    }
+
+    #[test]
+    fn what_is_renewed_is_found_by_its_slot_alone() {
+        let mut slab = Slab::<_>::new();
+        let (slot, generation) = slab.insert(7);
+        assert!(slab.renew(slot));
+        assert_eq!(slab.get(slot, generation), None);
+        assert_eq!(slab.remove(slot, generation), None);
+        assert_eq!((slab.slot(slot), slab.generation(slot), slab.len()), (Some(&7), Some(generation + 1), 1));
+        slab.heads.get_mut(slot).expect("made above").generation = u32::MAX;
+        assert!(!slab.renew(slot), "no generation is left");
+        assert_eq!(slab.remove(slot, u32::MAX), Some(7));
+        assert!(!slab.renew(slot) && !slab.renew(1), "nothing is there");
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub enum Action {
         delivery: Delivery,
     },
     /// An HTTP request that is no handshake of an endpoint. Answer with [`Hub::respond`](super::Hub::respond); until
-    /// then the connection waits.
+    /// then the connection waits, for ANSWER_TIME at the most: then the answer is 504, and the connection ends.
     Request {
         /// Where to answer.
         socket: SocketId,

@@ -2,7 +2,7 @@
 
 use super::Hub;
 use super::closing::Code;
-use super::socket::{NONE, Phase, Role};
+use super::socket::{NONE, Phase, Role, Stage};
 use crate::config::Protocol;
 use crate::http;
 use crate::session::{Answer, Cause};
@@ -60,7 +60,7 @@ impl Hub {
             Role::Head if socket.unsent() > 0 => unsent,
             Role::Head => socket.since.after(limits.head_time_ms),
             Role::Body => socket.since.after(limits.body_time_ms),
-            Role::Waiting => unsent,
+            Role::Waiting => unsent.min(self.answer_due(slot)),
             Role::Lingering if socket.unsent() > 0 && !socket.close_sent => unsent,
             Role::Lingering => socket.since.after(self.linger_ms(slot)),
             // Nobody is read or written while a session is in doubt, or a Close waits for its turn: nobody can be late.
@@ -80,6 +80,13 @@ impl Hub {
                 coarse(peer.min(first)).min(self.beat_due(slot)).min(unsent)
             }
         }
+    }
+
+    /// By when the embedder has to answer the request that it was handed.
+    fn answer_due(&self, slot: u32) -> Instant {
+        let handed = self.pending(slot).is_some_and(|pending| pending.stage == Stage::Handed);
+        let since = self.sockets.slot(slot).filter(|_| handed).map(|socket| socket.since);
+        since.map_or(Instant::NEVER, |since| since.after(self.config.limits.answer_time_ms))
     }
 
     fn send_due(&self, slot: u32) -> Instant {
@@ -112,6 +119,7 @@ impl Hub {
             Role::Head if socket.unsent() > 0 || (socket.spoke && socket.cold.is_none()) => self.hang_up(slot),
             Role::Head => self.refuse(slot, http::Refusal::HeadTime),
             Role::Body => self.refuse(slot, http::Refusal::BodyTime),
+            Role::Waiting if self.answer_due(slot) <= now => self.refuse(slot, http::Refusal::AnswerTime),
             Role::Waiting => self.hang_up(slot),
             Role::Lingering => self.hang_up(slot),
             Role::Ws => {

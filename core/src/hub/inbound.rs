@@ -32,7 +32,6 @@ impl Hub {
                     self.sockets.slot(slot).and_then(|s| s.cold.as_ref()).is_some_and(|c| !c.inbox.is_empty());
                 if !self.may_pass(slot) {
                     self.keep(slot, bytes);
-                    self.hold_overdue(slot);
                     return self.resume_later(slot);
                 }
                 if waiting {
@@ -53,14 +52,6 @@ impl Hub {
             return true;
         }
         !self.jobs.is_full() && self.registry.passes(self.under(socket.client), self.now.mono)
-    }
-
-    /// Input has to wait since a deadline has passed whose timer has not fired: the session is in doubt from now on, so
-    /// that the answer which ends the doubt finds somebody waiting.
-    fn hold_overdue(&mut self, slot: u32) {
-        if let Some(client) = self.sockets.slot(slot).map(|socket| socket.client) {
-            self.session_overdue(self.under(client));
-        }
     }
 
     /// Keeps input that cannot be handled yet, up to one message, and has reading stopped.
@@ -130,7 +121,8 @@ impl Hub {
         let Some(socket) = self.clients.slot(client).map(|client| client.socket) else { return };
         let Some(slot) = self.live(socket) else { return };
         let now = self.now.mono;
-        if let Some(socket) = self.sockets.slot_mut(slot).filter(|socket| socket.role == Role::Ws) {
+        let socket = self.sockets.slot_mut(slot);
+        if let Some(socket) = socket.filter(|socket| matches!(socket.role, Role::Ws | Role::Lingering)) {
             // What it said in the meantime was not read, and no ping was sent.
             socket.heard = now;
             socket.pinged = Instant::NEVER;

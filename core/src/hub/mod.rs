@@ -246,8 +246,10 @@ impl Hub {
         }
     }
 
-    /// What waits to be written on a socket, oldest first: for `writev`. Say with [`Event::Sent`] what was taken, before
-    /// anything else is handed in: what waits may be dropped when a client ends, and what was taken cannot be had back.
+    /// What waits to be written on a socket, oldest first: for `writev`. It is what may cross at the time of the last
+    /// call: who comes in a later millisecond, such as with a socket that can be written at last, hands in
+    /// [`Event::Tick`] first. Say with [`Event::Sent`] what was taken, before anything else is handed in: what waits may
+    /// be dropped when a client ends, and what was taken cannot be had back.
     /// Who writes later copies it, says so at once, and shuts or closes only after the copy is written.
     pub fn output(&self, socket: SocketId) -> impl Iterator<Item = &[u8]> {
         self.sockets
@@ -393,12 +395,13 @@ impl Hub {
         }
     }
 
-    /// Whether nothing may be written just now, since the socket's session is in doubt.
+    /// Whether nothing may be written just now, since the socket's session is in doubt or its deadline has passed,
+    /// whether or not its timer has fired. Looked at where output is announced and lent, not where it is queued: that
+    /// is once for a burst, and a fan-out looks at no session whose socket was announced before.
     fn held(&self, socket: &Socket) -> bool {
-        socket.role == Role::Ws
-            && !socket.gated
+        matches!(socket.role, Role::Ws | Role::Lingering)
             && socket.client != NONE
-            && self.registry.holds(self.under(socket.client))
+            && !self.registry.passes(self.under(socket.client), self.now.mono)
     }
 
     /// The embedder's token of a client's socket.

@@ -77,7 +77,7 @@ impl Hub {
     pub(super) fn lower_write(&mut self, client: u32) {
         if let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket))
             && let Some(socket) = self.sockets.slot_mut(slot)
-            && socket.role == Role::Ws
+            && matches!(socket.role, Role::Ws | Role::Lingering)
         {
             socket.write_raised = false;
         }
@@ -108,6 +108,8 @@ impl Hub {
             if !socket.close_sent {
                 socket.since = now;
             }
+            // Its session has nothing left to drop.
+            self.leave_of(slot, Cause::Peer);
             self.shut_if_empty(slot);
             self.arm_socket(slot);
         }

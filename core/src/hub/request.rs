@@ -235,17 +235,21 @@ impl Hub {
     }
 
     fn hand_on(&mut self, slot: u32, session: Option<Record>) {
-        let socket = self.socket_id(slot);
-        let Some(token) = self.sockets.slot(slot).map(|socket| socket.token) else { return };
+        let (socket, now) = (self.socket_id(slot), self.now.mono);
+        let Some(it) = self.sockets.slot_mut(slot) else { return };
+        it.since = now;
+        let token = it.token;
         let Some(pending) = self.pending_mut(slot) else { return };
         pending.stage = Stage::Handed;
         pending.session = session.as_ref().map(|record| record.id.clone());
         let http = pending.request.clone();
         self.actions.push_back(Action::Request { socket, token, request: Box::new(Request { http, session }) });
+        self.arm_socket(slot);
     }
 
     /// The embedder's answer to an [`Action::Request`]. Its change to the session is carried out first; where that
-    /// fails since the store is away, the answer is 503 instead. Ignored if the socket is gone or nothing was asked.
+    /// fails since the store is away, the answer is 503 instead. Ignored if the socket is gone, nothing was asked, or
+    /// ANSWER_TIME is over: whoever has to be sure that a session ends then ends it with [`Hub::end`].
     pub fn respond(&mut self, now: crate::time::Now, socket: SocketId, response: Response) {
         self.recording(|record| record.respond(now, socket, &response));
         self.begin(now);

@@ -81,10 +81,6 @@ impl Registry {
         self.index.find(hash, |slot| self.sessions.slot(slot).is_some_and(|bound| &*bound.id == id))
     }
 
-    pub(super) fn holds(&self, slot: u32) -> bool {
-        self.sessions.slot(slot).is_some_and(|bound| bound.life.holds())
-    }
-
     /// Whether anything may cross the sockets of this session; nobody holds what has no session.
     pub(super) fn passes(&self, slot: u32, now: Instant) -> bool {
         self.sessions.slot(slot).is_none_or(|bound| bound.life.passes(now))
@@ -286,13 +282,6 @@ impl Hub {
         self.tick_session(slot);
     }
 
-    /// The time of this session may be over, whether or not its timer has fired.
-    pub(super) fn session_overdue(&mut self, slot: u32) {
-        if self.registry.sessions.slot(slot).is_some_and(|bound| !bound.life.holds()) {
-            self.tick_session(slot);
-        }
-    }
-
     /// What time leads to in the life of this session.
     pub(super) fn tick_session(&mut self, slot: u32) {
         let now = self.now.mono;
@@ -388,7 +377,8 @@ impl Hub {
         let lost = matches!(answer, Answer::Lost);
         self.turned(slot, outcome, ask);
         if vouched {
-            self.each_pending(slot, |hub, client| hub.bound(client));
+            let record = if let Answer::Alive { record, .. } = answer { record.as_deref() } else { None };
+            self.each_pending(slot, |hub, client| hub.bound(client, record));
         } else if lost {
             self.each_pending(slot, |hub, client| hub.store_away(client));
             if loading && self.registry.count(slot) == 0 {
@@ -442,13 +432,15 @@ impl Hub {
         let Some(bound) = self.registry.leave(slot) else { return };
         let (mut sockets, mut client) = (0, bound.first);
         while let Some((it, under)) = self.clients.whole_mut(client) {
-            let (next, pending) = (it.next, it.phase == Phase::Pending);
+            let (next, phase) = (it.next, it.phase);
             *under = Under::default();
-            if pending {
-                self.unbound(client);
-            } else {
-                sockets += 1;
-                self.leave(client, cause, bound.principal.clone());
+            match phase {
+                Phase::Pending => self.unbound(client),
+                Phase::Over => self.leave_over(client),
+                Phase::Open | Phase::Joined => {
+                    sockets += 1;
+                    self.leave(client, cause, bound.principal.clone());
+                }
             }
             client = next;
         }
@@ -489,7 +481,7 @@ impl Hub {
         }
     }
 
-    fn each_client(&mut self, session: u32, mut each: impl FnMut(&mut Self, u32)) {
+    pub(super) fn each_client(&mut self, session: u32, mut each: impl FnMut(&mut Self, u32)) {
         let mut client = self.registry.first(session);
         while let Some(it) = self.clients.slot(client) {
             let next = it.next;

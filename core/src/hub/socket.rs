@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::output::Output;
 use crate::http;
 use crate::ids::SocketId;
@@ -86,6 +88,8 @@ pub(super) struct Cold {
     pub(super) pong: Option<Box<[u8]>>,
     /// The request that is being answered.
     pub(super) request: Option<Box<Pending>>,
+    /// The token that CONNECT, which has not come yet, must carry.
+    pub(super) token: Option<Bytes>,
 }
 
 impl Cold {
@@ -95,6 +99,7 @@ impl Cold {
             && self.output.is_empty()
             && self.pong.is_none()
             && self.request.is_none()
+            && self.token.is_none()
     }
 
     /// Forgets everything but its small buffers.
@@ -107,6 +112,7 @@ impl Cold {
         self.search = http::HeadSearch::default();
         self.pong = None;
         self.request = None;
+        self.token = None;
     }
 }
 
@@ -213,7 +219,7 @@ pub(super) enum Phase {
     Open,
     /// It has joined.
     Joined,
-    /// Nothing it says is handled any more.
+    /// Nothing it says is handled any more, and no id names it; what was queued for it before its Close is still written.
     Over,
 }
 

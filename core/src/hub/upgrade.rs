@@ -8,6 +8,7 @@ use super::{Action, Hub};
 use crate::config::{Login, Protocol};
 use crate::http::{self, Refusal};
 use crate::ids::ClientId;
+use crate::session::Record;
 use crate::{stomp, ws};
 
 impl Hub {
@@ -53,8 +54,8 @@ impl Hub {
         }
     }
 
-    /// The store vouched for the session of this client.
-    pub(super) fn bound(&mut self, client: u32) {
+    /// The store vouched for the session of this client, and told what is in it.
+    pub(super) fn bound(&mut self, client: u32, record: Option<&Record>) {
         let session = self.under(client);
         if !self.registry.has_principal(session) {
             self.release(client);
@@ -66,7 +67,22 @@ impl Hub {
         if self.config.session.renew.request {
             self.activity(session);
         }
+        self.expect_token(client, record);
         self.accept(client);
+    }
+
+    /// Keeps what CONNECT has to carry until it comes. Not told is as good as none: nothing matches it.
+    fn expect_token(&mut self, client: u32, record: Option<&Record>) {
+        let wanted = self.config.session.connect_token.as_ref();
+        let token = wanted.and_then(|wanted| record?.shared_attribute(&wanted.attribute)).cloned();
+        let Some(it) = self.clients.slot(client).filter(|_| token.is_some()) else { return };
+        let protocol = self.config.endpoints.get(usize::from(it.endpoint)).map(|at| at.protocol);
+        if protocol == Some(Protocol::Stomp)
+            && let Some(slot) = self.live(it.socket)
+            && let Some(cold) = self.cold(slot)
+        {
+            cold.token = token;
+        }
     }
 
     /// The session that this client named is over.

@@ -50,11 +50,12 @@ pub(crate) enum Outcome {
 enum State {
     Loading,
     Alive,
+    /// Alive by an answer that came too early to be believed: what the deadline before it held is still held.
+    AliveHeld,
     Suspect,
-    /// Held since it was suspect before, or since its deadline has passed.
-    Unknown {
-        held: bool,
-    },
+    Unknown,
+    /// It was suspect before, or its deadline has passed.
+    UnknownHeld,
 }
 
 /// All but the last activity, which is a [`Pulse`] that lies elsewhere. Packed, since one is kept for every session:
@@ -73,8 +74,8 @@ pub(crate) struct Life {
     mark: Instant,
     state: State,
     open: Option<Kind>,
-    /// The open question was asked too early to be believed.
-    again: bool,
+    /// The open question was asked too early to be believed; what is asked then.
+    again: Option<Kind>,
     why: Why,
 }
 
@@ -105,7 +106,7 @@ impl Life {
             mark: Instant::NEVER,
             state: State::Loading,
             open: None,
-            again: false,
+            again: None,
             why: Why::Sweep,
         }
     }
@@ -117,7 +118,15 @@ impl Life {
 
     /// Whether output is held: as [`passes`](Self::passes), as of the last event.
     pub(crate) fn holds(&self) -> bool {
-        !matches!(self.state, State::Alive | State::Unknown { held: false })
+        !matches!(self.state, State::Alive | State::Unknown)
+    }
+
+    fn is_alive(&self) -> bool {
+        matches!(self.state, State::Alive | State::AliveHeld)
+    }
+
+    fn is_unknown(&self) -> bool {
+        matches!(self.state, State::Unknown | State::UnknownHeld)
     }
 
     /// Whether the open question is a [`Ask::Load`], or none is open and nobody has vouched for it.
@@ -133,7 +142,7 @@ impl Life {
     /// A client joins: it is bound only by an answer to a question asked after this.
     pub(crate) fn join(&mut self, now: Instant, pulse: &mut Pulse) -> Option<Ask> {
         if self.open.is_some() {
-            self.again = true;
+            self.again = Some(Kind::Load);
             return None;
         }
         Some(self.ask(now, pulse, Kind::Load))
@@ -150,10 +159,10 @@ impl Life {
         self.why = if expired { Why::Expired } else { Why::Deleted };
         let outcome = match self.state {
             State::Loading | State::Suspect => Outcome::Same,
-            State::Alive | State::Unknown { .. } => self.suspect(now),
+            _ => self.suspect(now),
         };
         if self.open.is_some() {
-            self.again = true;
+            self.again.get_or_insert(Kind::Check);
             return (outcome, None);
         }
         (outcome, Some(self.ask(now, pulse, if self.state == State::Loading { Kind::Load } else { Kind::Check })))
@@ -161,20 +170,25 @@ impl Life {
 
     /// It goes by another id now: the answer to a question about the old one says nothing, and is the caller's to drop.
     pub(crate) fn renamed(&mut self, now: Instant, pulse: &mut Pulse) -> Option<Ask> {
-        if self.open.take() == Some(Kind::Touch) {
+        let (open, again) = (self.open.take(), self.again.take());
+        if open == Some(Kind::Touch) {
             pulse.set_untold(true);
         }
-        self.again = false;
-        self.sweep(now, pulse)
+        // Who has joined meanwhile still waits to be told who it is.
+        if open == Some(Kind::Load) || again == Some(Kind::Load) {
+            self.join(now, pulse)
+        } else {
+            self.sweep(now, pulse)
+        }
     }
 
     /// Looks at it now, for no reason of its own.
     pub(crate) fn sweep(&mut self, now: Instant, pulse: &mut Pulse) -> Option<Ask> {
         if self.open.is_some() {
-            self.again = true;
+            self.again.get_or_insert(Kind::Check);
             return None;
         }
-        if self.state == State::Alive {
+        if self.is_alive() {
             self.why = Why::Sweep;
         }
         Some(self.ask(now, pulse, if self.state == State::Loading { Kind::Load } else { Kind::Check }))
@@ -183,7 +197,7 @@ impl Life {
     /// Something may have been missed: it is looked at at `at` at the latest. In any state but alive it is being looked
     /// at already.
     pub(crate) fn doubt(&mut self, at: Instant) {
-        if self.state == State::Alive {
+        if self.is_alive() {
             self.mark = at.min(self.mark);
         }
     }
@@ -195,19 +209,15 @@ impl Life {
 
     /// What time itself leads to at `now`.
     pub(crate) fn tick(&mut self, now: Instant, pulse: &mut Pulse, times: &Times) -> (Outcome, Option<Ask>) {
-        if matches!(self.state, State::Unknown { .. }) && now.since(self.confirmed) >= times.blind_ms {
+        if self.is_unknown() && now.since(self.confirmed) >= times.blind_ms {
             return (self.store_lost(now, times), None);
         }
-        let deadline = self.deadline;
         let outcome = match self.state {
-            State::Alive if now >= deadline => {
+            State::Alive | State::AliveHeld if now >= self.deadline() => {
                 self.why = Why::Deadline;
-                self.suspect(deadline)
+                self.suspect(self.deadline)
             }
-            State::Unknown { held: false } if now >= deadline => {
-                self.state = State::Unknown { held: true };
-                Outcome::Holds
-            }
+            State::Unknown if now >= self.deadline() => self.hold(),
             _ => Outcome::Same,
         };
         if self.open.is_some() {
@@ -216,7 +226,7 @@ impl Life {
         let ask = match self.state {
             State::Loading => Some(Kind::Load),
             State::Suspect => Some(self.check(now, pulse, times)),
-            State::Unknown { .. } => (now >= self.retry_at(times)).then(|| self.check(now, pulse, times)),
+            State::Unknown | State::UnknownHeld => (now >= self.retry_at(times)).then(|| self.check(now, pulse, times)),
             State::Alive if pulse.untold() && now >= self.touch_at(times) => {
                 self.why = Why::Touch;
                 Some(Kind::Touch)
@@ -225,7 +235,7 @@ impl Life {
                 self.why = Why::Sweep;
                 Some(Kind::Check)
             }
-            State::Alive => None,
+            State::Alive | State::AliveHeld => None,
         };
         (outcome, ask.map(|kind| self.ask(now, pulse, kind)))
     }
@@ -234,17 +244,14 @@ impl Life {
     /// an interval later, and whoever asks for touches sees to it.
     pub(crate) fn due(&self, pulse: &Pulse, times: &Times) -> Instant {
         let gate = if self.holds() { Instant::NEVER } else { self.deadline };
-        let blind = match self.state {
-            State::Unknown { .. } => self.confirmed.after(times.blind_ms),
-            _ => Instant::NEVER,
-        };
+        let blind = if self.is_unknown() { self.confirmed.after(times.blind_ms) } else { Instant::NEVER };
         if self.open.is_some() {
             return gate.min(blind);
         }
         match self.state {
             State::Loading | State::Suspect => Instant::default(),
-            State::Unknown { .. } => gate.min(self.retry_at(times)).min(blind),
-            State::Alive => {
+            State::Unknown | State::UnknownHeld => gate.min(self.retry_at(times)).min(blind),
+            State::Alive | State::AliveHeld => {
                 let touch = if pulse.untold() { self.touch_at(times) } else { Instant::NEVER };
                 let touch = if self.is_looked_at(touch, times) { Instant::NEVER } else { touch };
                 gate.min(touch).min(self.mark)
@@ -287,26 +294,35 @@ impl Life {
         let kind = self.open.take();
         match answer {
             Answer::Alive { ttl_ms, .. } => {
+                // Whoever looked since the deadline was held, whether or not the timer had fired.
+                if now >= self.deadline() {
+                    self.hold();
+                }
                 self.confirmed = now;
                 self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
-                let doubted = core::mem::take(&mut self.again);
-                let outcome = if self.holds() && !doubted { Outcome::Passes } else { Outcome::Same };
-                if !doubted {
+                let again = self.again.take();
+                let held = self.holds();
+                if again.is_none() {
                     self.state = State::Alive;
                     self.why = Why::Touch;
                 }
-                if self.state == State::Alive {
+                if self.is_alive() {
                     self.mark = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 }
-                if doubted {
-                    let load = self.state == State::Loading || kind == Some(Kind::Load);
-                    return (outcome, Some(self.ask(now, pulse, if load { Kind::Load } else { Kind::Check })));
+                match again {
+                    Some(again) => {
+                        let load = self.state == State::Loading || kind == Some(Kind::Load);
+                        (Outcome::Same, Some(self.ask(now, pulse, if load { Kind::Load } else { again })))
+                    }
+                    None => {
+                        let outcome = if held { Outcome::Passes } else { Outcome::Same };
+                        (outcome, self.touch_if_due(now, pulse, times))
+                    }
                 }
-                (outcome, self.touch_if_due(now, pulse, times))
             }
             Answer::Gone => (self.ended(now, kind), None),
             Answer::Lost => {
-                self.again = false;
+                self.again = None;
                 if kind == Some(Kind::Touch) {
                     pulse.set_untold(true);
                 }
@@ -314,7 +330,7 @@ impl Life {
                     State::Loading => (Outcome::Same, None),
                     _ if now.since(self.confirmed) >= times.blind_ms => (self.store_lost(now, times), None),
                     _ => {
-                        self.state = State::Unknown { held: self.holds() };
+                        self.state = if self.holds() { State::UnknownHeld } else { State::Unknown };
                         self.mark = now;
                         (Outcome::Same, None)
                     }
@@ -367,10 +383,19 @@ impl Life {
     }
 
     fn suspect(&mut self, since: Instant) -> Outcome {
-        let held = self.holds();
+        let outcome = self.hold();
         self.state = State::Suspect;
         self.mark = since;
-        if held { Outcome::Same } else { Outcome::Holds }
+        outcome
+    }
+
+    fn hold(&mut self) -> Outcome {
+        self.state = match self.state {
+            State::Alive => State::AliveHeld,
+            State::Unknown => State::UnknownHeld,
+            _ => return Outcome::Same,
+        };
+        Outcome::Holds
     }
 
     fn store_lost(&self, now: Instant, times: &Times) -> Outcome {

@@ -87,7 +87,12 @@ pub struct Record {
 impl Record {
     /// The value of an attribute.
     pub fn attribute(&self, name: &str) -> Option<&[u8]> {
-        self.attributes.iter().find(|(n, _)| &**n == name).map(|(_, value)| &value[..])
+        self.shared_attribute(name).map(|value| &value[..])
+    }
+
+    /// The same, to be kept without a copy.
+    pub(crate) fn shared_attribute(&self, name: &str) -> Option<&Bytes> {
+        self.attributes.iter().find(|(n, _)| &**n == name).map(|(_, value)| value)
     }
 }
 

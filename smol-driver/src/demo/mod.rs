@@ -38,6 +38,8 @@ pub struct Demo {
     users: BTreeMap<String, Hash>,
     timeout_ms: u64,
     conformance: bool,
+    /// CONNECT has to carry the token: the page is told so.
+    connect_csrf: bool,
     /// The README's users can log in: the login page may say so.
     demo_users: bool,
     logins: throttle::Throttle,
@@ -81,6 +83,7 @@ impl Demo {
             users: settings.users.clone(),
             timeout_ms: settings.session_timeout_ms,
             conformance: settings.conformance,
+            connect_csrf: settings.connect_csrf,
             demo_users: settings.has_demo_users(),
             logins: throttle::Throttle::new(seed),
             present: chat::Present::default(),
@@ -100,7 +103,8 @@ impl Demo {
             "/" | "/csrf" if read => match visitor {
                 None => to_login(),
                 Some(visitor) if http.path() == "/" => {
-                    keep(pages::chat(visitor.name, &csrf::mask(visitor.token, random), self.timeout_ms))
+                    let connect = if self.connect_csrf { csrf::HEADER } else { "" };
+                    keep(pages::chat(visitor.name, &csrf::mask(visitor.token, random), self.timeout_ms, connect))
                 }
                 Some(visitor) => keep(csrf::json(&csrf::mask(visitor.token, random))),
             },

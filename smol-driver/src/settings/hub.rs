@@ -2,13 +2,18 @@
 
 use tethered_core::broker::access::{Operation, Rule, Rules, Verdict};
 use tethered_core::broker::destination::Pattern;
-use tethered_core::config::{Config, Endpoint, Session};
+use tethered_core::config::{Config, ConnectToken, Endpoint, Session};
 use tethered_core::http::{OriginRules, Proxies};
 
 use super::Settings;
 
 /// Where raw messages come back, in conformance mode.
 pub(crate) const ECHO: &str = "/echo/websocket";
+
+/// The attribute of a session that holds its CSRF token.
+pub(crate) const CSRF_ATTRIBUTE: &str = "csrf";
+/// The header with the token: of a script's request, and of CONNECT.
+pub(crate) const CSRF_HEADER: &str = "X-CSRF-TOKEN";
 
 impl Settings {
     /// The hub's configuration: STOMP at `/stomp` and `/messages/websocket` with login, the sample's rules, sessions in
@@ -23,6 +28,9 @@ impl Settings {
                 encoding: self.cookie_encoding,
                 timeout_ms: self.session_timeout_ms,
                 touch_interval_ms: self.touch_interval_ms,
+                connect_token: self
+                    .connect_csrf
+                    .then(|| ConnectToken { header: CSRF_HEADER.to_owned(), attribute: CSRF_ATTRIBUTE.to_owned() }),
                 ..Session::default()
             },
             origin: self.origin_rules(),
@@ -72,7 +80,7 @@ fn conform(config: &mut Config) {
 
 #[cfg(test)]
 mod tests {
-    use tethered_core::config::{Login, Protocol};
+    use tethered_core::config::{ConnectToken, Login, Protocol};
     use tethered_core::http::Encoding;
 
     use crate::settings::tests::serve;
@@ -87,8 +95,12 @@ mod tests {
             "--stomp-heartbeat=1000,2000",
             "--limit=MSG_BYTES=1MiB",
             "--limit=HALF_OPEN_ADDR=5",
+            "--connect-csrf",
         ])
         .hub_config();
+        let token = ConnectToken { header: "X-CSRF-TOKEN".to_owned(), attribute: "csrf".to_owned() };
+        assert_eq!(config.session.connect_token, Some(token));
+        assert_eq!(serve(&[]).hub_config().session.connect_token, None);
         assert_eq!(config.session.timeout_ms, 60_000);
         assert_eq!(config.session.touch_interval_ms, 2_000);
         assert_eq!((config.session.cookie.as_str(), config.session.encoding), ("ID", Encoding::Plain));

@@ -147,6 +147,7 @@ limits! {
     HALF_OPEN_ADDR Count half_open_address: "and of one address"
     BODY Bytes http.body_bytes: "an HTTP request's body"
     BODY_TIME Time body_time_ms: "from the head until the body is whole"
+    ANSWER_TIME Time answer_time_ms: "for the application to answer a request"
     COOKIE_BYTES Bytes http.cookie_bytes: "a request's cookies"
     COOKIE_PAIRS Count http.cookie_pairs: "and how many of them"
     ID_TRIES Count http.id_tries: "session cookies of one request that are looked up"
@@ -197,6 +198,7 @@ mod tests {
             "HALF_OPEN=1024",
             "HALF_OPEN_ADDR=32",
             "BODY_TIME=10s",
+            "ANSWER_TIME=1m",
             "COOKIE_BYTES=8KiB",
             "COOKIE_PAIRS=64",
             "ID_TRIES=4",

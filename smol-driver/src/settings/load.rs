@@ -98,6 +98,7 @@ impl Settings {
             cookie_encoding: tethered_core::http::Encoding::Base64,
             origins: Vec::new(),
             require_origin: false,
+            connect_csrf: false,
             proxies: Vec::new(),
             allow_unsafe: false,
             heart_beat_ms: (0, 0),

@@ -27,7 +27,7 @@ use tethered_core::http::Encoding;
 
 use crate::log::Level;
 
-pub(crate) use self::hub::ECHO;
+pub(crate) use self::hub::{CSRF_ATTRIBUTE, CSRF_HEADER, ECHO};
 
 pub use self::error::{Place, SettingsError};
 pub use self::load::{Command, Source, command};
@@ -59,6 +59,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// Whether WebSockets without an `Origin` are refused.
     pub require_origin: bool,
+    /// Whether a STOMP CONNECT must carry the session's CSRF token.
+    pub connect_csrf: bool,
     /// Believed proxies: addresses and networks in CIDR form.
     pub proxies: Vec<String>,
     /// Whether to start with settings that let strangers in.

@@ -257,6 +257,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "connect-csrf",
+        short: None,
+        group: Group::Access,
+        arity: Arity::Switch,
+        placeholder: "",
+        default: "false",
+        help: &[
+            "Ask for the session's CSRF token in STOMP CONNECT too: in",
+            "the header X-CSRF-TOKEN, as GET /csrf gives it.",
+        ],
+        role: Role::Set {
+            apply: |s, values| one(values, value::switch).map(|v| s.connect_csrf = v),
+            show: |s| Shown::Bool(s.connect_csrf),
+        },
+    },
+    Setting {
         name: "proxy",
         short: None,
         group: Group::Access,

@@ -55,6 +55,10 @@ impl Session {
         self.step(|life, pulse| life.notice(now, pulse, expired))
     }
 
+    fn renamed(&mut self, now: Instant) -> Option<Ask> {
+        self.step(|life, pulse| life.renamed(now, pulse))
+    }
+
     fn sweep(&mut self, now: Instant) -> Option<Ask> {
         self.step(|life, pulse| life.sweep(now, pulse))
     }
@@ -139,6 +143,36 @@ fn deadline_that_another_node_moved_passes_again() {
     assert_eq!(life.tick(at(5_000)), (Outcome::Holds, Some(Ask::Check)));
     assert_eq!(life.answer(at(5_001), &alive(3_000)).0, Outcome::Passes);
     assert_eq!(life.life.deadline(), at(8_001));
+}
+
+#[test]
+fn an_answer_before_the_timer_passes_what_the_deadline_held() {
+    let mut life = bound(5_000);
+    assert_eq!(life.sweep(at(4_990)), Some(Ask::Check));
+    assert_eq!(life.answer(at(4_999), &alive(1)), (Outcome::Same, None));
+    assert_eq!(life.sweep(at(4_999)), Some(Ask::Check));
+    assert!(!life.passes(at(5_000)));
+    assert_eq!(life.answer(at(5_000), &alive(3_000)).0, Outcome::Passes);
+    // Nor is it forgotten when the first answer is not believed.
+    assert_eq!(life.sweep(at(7_990)), Some(Ask::Check));
+    assert_eq!(life.join(at(7_991)), None);
+    assert_eq!(life.answer(at(8_001), &alive(3_000)).0, Outcome::Same);
+    assert!(!life.passes(at(8_001)));
+    assert_eq!(life.answer(at(8_002), &alive(3_000)).0, Outcome::Passes);
+}
+
+#[test]
+fn who_joins_is_told_who_it_is_whatever_else_is_asked() {
+    let mut life = bound(60_000);
+    assert_eq!(life.activity(at(5)), Some(Ask::Touch { age_ms: 0 }));
+    assert_eq!(life.join(at(6)), None);
+    assert_eq!(life.notice(at(7), false), (Outcome::Holds, None));
+    assert_eq!(life.answer(at(8), &alive(60_000)), (Outcome::Same, Some(Ask::Load)));
+    assert_eq!(life.renamed(at(9)), Some(Ask::Load));
+    assert_eq!(life.sweep(at(10)), None);
+    assert_eq!(life.answer(at(11), &alive(60_000)), (Outcome::Same, Some(Ask::Load)));
+    assert_eq!(life.answer(at(12), &alive(60_000)).0, Outcome::Passes);
+    assert_eq!(life.renamed(at(13)), Some(Ask::Check));
 }
 
 #[test]
@@ -281,7 +315,7 @@ proptest! {
                     continue;
                 }
                 Step::Renamed => {
-                    let ask = resting.step(|life, pulse| life.renamed(now, pulse));
+                    let ask = resting.renamed(now);
                     ((Outcome::Same, ask), (Outcome::Same, life.renamed(now, &mut pulse)))
                 }
                 Step::Answer(answer) if life.open.is_some() => {
