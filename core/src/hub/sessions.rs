@@ -169,7 +169,7 @@ impl Registry {
         let Self { sessions, index, .. } = self;
         let Some(bound) = sessions.slot(slot) else { return };
         index.insert(index.hash(bound.id.as_bytes()), slot, |other| {
-            sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())
+            [sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())]
         });
     }
 

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -31,7 +30,7 @@ pub struct Memory {
 struct Session {
     id: Arc<str>,
     principal: Option<Arc<str>>,
-    attributes: Vec<(Box<str>, Bytes)>,
+    attributes: Box<[(Box<str>, Bytes)]>,
     accessed: Instant,
 }
 
@@ -77,7 +76,7 @@ impl Memory {
                 let slot = self.enter(Session {
                     id: id.clone(),
                     principal: principal.clone(),
-                    attributes: attributes.clone(),
+                    attributes: attributes.as_slice().into(),
                     accessed: now,
                 });
                 self.alive(slot, now, true)
@@ -89,10 +88,12 @@ impl Memory {
                 session.id = to.clone();
                 session.principal.clone_from(principal);
                 session.accessed = now;
+                let mut all = session.attributes.into_vec();
                 for (name, value) in attributes {
-                    session.attributes.retain(|(other, _)| other != name);
-                    session.attributes.push((name.clone(), value.clone()));
+                    all.retain(|(other, _)| other != name);
+                    all.push((name.clone(), value.clone()));
                 }
+                session.attributes = all.into();
                 let slot = self.enter(session);
                 self.alive(slot, now, true)
             }
@@ -152,7 +153,7 @@ impl Memory {
             Box::new(Record {
                 id: session.id.clone(),
                 principal: session.principal.clone(),
-                attributes: session.attributes.clone(),
+                attributes: session.attributes.to_vec(),
             })
         });
         Answer::Alive { ttl_ms: Some(session.accessed.after(self.timeout_ms).since(now)), record }
@@ -162,7 +163,7 @@ impl Memory {
         let hash = self.index.hash(session.id.as_bytes());
         let (slot, _) = self.sessions.insert(session);
         let Self { sessions, index, .. } = self;
-        index.insert(hash, slot, |slot| sessions.slot(slot).map_or(&[], |session| session.id.as_bytes()));
+        index.insert(hash, slot, |slot| [sessions.slot(slot).map_or(&[], |session| session.id.as_bytes())]);
         self.arm(slot);
         slot
     }
