@@ -122,8 +122,9 @@ impl Hub {
     /// the session has to reach it too.
     fn remove_client(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>, unsent: Unsent) -> Option<u32> {
         let id = self.client_id(client);
+        let bound = self.under(client) != NONE;
         let it = self.clients.slot_mut(client)?;
-        let (socket, phase, bound) = (it.socket, it.phase, it.session != NONE);
+        let (socket, phase) = (it.socket, it.phase);
         self.broker.remove(&mut it.subscriptions);
         let slot = self.live(socket);
         let at = slot.and_then(|slot| self.sockets.slot(slot));
