@@ -18,6 +18,7 @@ fn every_way(test: impl Fn(&mut World, &mut Client, Layout)) {
             let mut world = World::new(&server, Config { layout, scripts, ..Config::default() });
             let mut client = server.connect();
             test(&mut world, &mut client, layout);
+            assert_eq!(world.refused, Vec::<String>::new());
             assert_eq!(world.alarms, [], "{layout:?} {scripts}");
         }
     }

@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) standing: Vec<bool>,
     /// Commands that were sent, by name.
     pub(crate) sent: Vec<String>,
+    /// Errors that the machine did not want to know.
+    pub(crate) refused: Vec<String>,
     token: u64,
 }
 
@@ -51,6 +53,7 @@ impl World {
             heard: Vec::new(),
             standing: Vec::new(),
             sent: Vec::new(),
+            refused: Vec::new(),
             token: 0,
         };
         world.spring.connected(world.now(), Connection::Commands);
@@ -117,7 +120,7 @@ impl World {
                             let now = self.now();
                             reply.lend(|reply| self.spring.reply(now, call, reply));
                         } else if let Value::Error(text) = &reply {
-                            panic!("{command:?}: {}", String::from_utf8_lossy(text));
+                            self.refused.push(format!("{command:?}: {}", String::from_utf8_lossy(text)));
                         }
                     }
                     Output::Answer { token, answer } => self.answers.push_back((token, answer)),

@@ -79,6 +79,9 @@ impl Spring {
             Op::Create { .. } => {
                 self.enter(now, id, Stage::Clock);
                 self.send_part(id, Connection::Commands, Command::new(&[b"TIME"]), Part::Time);
+                if self.is_split() {
+                    self.send_sorted(id, Connection::Commands);
+                }
             }
             _ => self.read(now, id, Stage::Look),
         }

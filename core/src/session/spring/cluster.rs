@@ -36,7 +36,7 @@ impl Spring {
         let (shadow, digits) = (self.keys.shadow(session(&work.op)), Digits::from(ttl));
         let command = self.call(Script::Raise, work.with_text, &[shadow], &[[digits.as_bytes(), b"", b""]]);
         self.enter(now, id, Stage::Raise);
-        self.send_part(id, Connection::Commands, command, Part::Script);
+        self.send_part(id, Connection::Commands, command, Part::Number);
     }
 
     /// The key lives so long now; then the hash.
@@ -101,8 +101,12 @@ impl Spring {
                 let ttl = read.max * 1_000;
                 if read.max < 0 {
                     awaited.push(on_key("PERSIST", self.keys.hash(to), &[]));
-                } else if self.is_split() {
-                    awaited.push(self.shadow_command(to, ttl));
+                }
+                let (shadow_ttl, hash_ttl) = (facts.shadow_ttl.max(ttl), facts.hash_ttl.max(ttl));
+                if self.is_split() && (read.max > 0 || facts.shadow_ttl > 0) {
+                    awaited.push(self.shadow_command(to, shadow_ttl));
+                } else if self.is_split() && facts.shadow_ttl == -1 {
+                    awaited.push(on_key("SET", self.keys.shadow(to), &[b""]));
                 }
                 awaited.push(on_key("DEL", self.keys.hash(from), &[]));
                 if self.is_split() {
@@ -114,7 +118,7 @@ impl Spring {
                     self.enter_index(&mut others, "SREM", found.as_deref(), read.form, from);
                     self.enter_index(&mut others, "SADD", principal.as_deref(), read.form, to);
                 }
-                u64::try_from(ttl).ok()
+                u64::try_from(if self.is_split() { shadow_ttl } else { hash_ttl }).ok().filter(|_| read.max > 0)
             }
             Op::Load { .. } | Op::Check { .. } | Op::Touch { .. } | Op::End { .. } => None,
         };

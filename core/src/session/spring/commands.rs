@@ -86,9 +86,11 @@ impl Spring {
             Op::Rename { to, principal, attributes, .. } if self.config.cluster => {
                 let read = work.facts.whole()?;
                 let pairs = self.copied(work, read, principal.as_deref(), attributes)?;
-                let ttl = u64::try_from(read.max).unwrap_or(0) * 1_000;
+                let grace = if self.layout == Layout::Plain { 0 } else { GRACE_MS };
+                // It is persisted later if it never ends.
+                let ttl = (read.max * 1_000).max(work.facts.hash_ttl - grace).max(1_000);
                 let pairs = pairs.iter().map(|(name, value)| (&name[..], &value[..]));
-                Some(self.creation(work, to, read.form, ttl.max(1_000), b"", [b"", b""], pairs))
+                Some(self.creation(work, to, read.form, ttl.unsigned_abs(), b"", [b"", b""], pairs))
             }
             Op::Rename { from, to, principal, attributes } => {
                 let read = work.facts.whole()?;

@@ -28,6 +28,8 @@ pub(super) enum Kind {
 /// The three values without which there is no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Values {
+    /// None is there. Where the facts are read one by one, the hash may have gone in between.
+    Nothing,
     /// One is not there.
     Missing,
     /// One is there and was not understood.
@@ -68,7 +70,7 @@ pub(super) enum Over {
 impl Facts {
     /// Before anything was said.
     pub(super) const NONE: Self =
-        Self { now: 0, kind: Kind::Nothing, hash_ttl: -2, shadow_ttl: -3, values: Values::Missing };
+        Self { now: 0, kind: Kind::Nothing, hash_ttl: -2, shadow_ttl: -3, values: Values::Nothing };
 
     /// Reads what [`Script::Look`](super::Script::Look) gives; also what follows the facts.
     pub(super) fn from_script<'r, 'i>(items: &'r [Item<'i>]) -> Option<(Self, &'r [Item<'i>])> {
@@ -79,7 +81,7 @@ impl Facts {
             kind: Kind::from_type(kind.bytes()?),
             hash_ttl: hash_ttl.int()?,
             shadow_ttl: shadow_ttl.int()?,
-            values: Values::Missing,
+            values: Values::Nothing,
         };
         if facts.kind != Kind::Hash {
             return rest.is_empty().then_some((facts, rest));
@@ -107,6 +109,9 @@ impl Facts {
             Kind::Nothing => return Verdict::Gone,
             Kind::Other => return Verdict::Over(Over::Foreign),
             Kind::Hash => {}
+        }
+        if self.values == Values::Nothing {
+            return Verdict::Gone;
         }
         let Some(read) = self.whole() else {
             return Verdict::Over(if self.values == Values::Missing { Over::Half } else { Over::Unreadable });
@@ -159,6 +164,9 @@ impl Values {
     /// is too long.
     pub(super) fn from_items(items: &[Item<'_>; 3]) -> Self {
         let [created, last, max] = *items;
+        if *items == [Item::Nil; 3] {
+            return Self::Nothing;
+        }
         if [created, last, max].contains(&Item::Nil) || created == Item::Bulk(b"") {
             return Self::Missing;
         }
@@ -200,6 +208,7 @@ mod tests {
             (facts(NOW, 0, 300_000, -2), Indexed, ended),
             (facts(NOW, 0, 300_000, 9), Indexed, ended),
             (facts(NOW, 0, 300_000, -2), Plain, ended),
+            (Facts { values: Values::Nothing, ..facts(0, 0, 9, 9) }, Indexed, Verdict::Gone),
             (Facts { values: Values::Missing, ..facts(0, 0, 9, 9) }, Indexed, Verdict::Over(Over::Half)),
             (Facts { values: Values::Missing, ..facts(0, 0, 9, 9) }, Plain, Verdict::Over(Over::Half)),
             (Facts { kind: Kind::Other, ..facts(NOW, 60, 9, 9) }, Indexed, Verdict::Over(Over::Foreign)),

@@ -122,9 +122,9 @@ impl Spring {
             work.left = plan.left;
             work.marked = plan.marked;
         }
-        self.send(Connection::Transactions, Command::new(&[b"MULTI"]), None);
-        for write in plan.writes {
-            self.send(Connection::Transactions, write, None);
+        // The reply to EXEC does not say why a write was not taken; that to the write does.
+        for command in [Command::new(&[b"MULTI"])].into_iter().chain(plan.writes) {
+            self.send_part(id, Connection::Transactions, command, Part::Done);
         }
         self.send_part(id, Connection::Transactions, Command::new(&[b"EXEC"]), Part::Exec);
     }
