@@ -1,6 +1,6 @@
 # Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
 
-STEPS="fmt clippy docs test fuzz nostd build walk"
+STEPS="fmt clippy docs test fuzz nostd build load walk"
 LONG_STEPS="sim fuzzing"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
@@ -18,6 +18,7 @@ about() {
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
         build) echo "the server, as README's command builds it" ;;
+        load) echo "10,000 sockets that end together, 10,000 notices a second: the release build on a real Redis" ;;
         walk) echo "two people in headless Chromium: log in, chat, be cut off" ;;
         autobahn) echo "Autobahn's cases for RFC 6455 against the echo endpoint" ;;
         stomp) echo "STOMP 1.0, 1.1 and 1.2 over WebSocket" ;;
@@ -109,6 +110,10 @@ RUST
 
 step_build() {
     cargo build --locked --release
+}
+
+step_load() {
+    SERVER=$root/target/release/tethered cargo test --locked -p tethered-smol --test load -- --ignored --test-threads=1 --nocapture
 }
 
 # A few seconds instead of a minute; all else is as README's first screen says.

@@ -116,8 +116,8 @@ fn what_is_done_by_hand_closes_within_200_ms() {
         assert_eq!(two.closed().0, 1008, "{name}");
         bystander.stays_open(Duration::from_millis(50));
     }
-    let found = world.node.log().matches("detector=notice").count();
-    assert_eq!(found, acts.len(), "{}", world.node.log());
+    until("a line for each", || world.node.log().matches("session ended").count() == acts.len());
+    assert_eq!(world.node.log().matches("detector=notice").count(), acts.len(), "{}", world.node.log());
 }
 
 #[test]
@@ -146,11 +146,13 @@ fn r05_what_is_never_announced_is_found_by_the_sweep() {
         let world = World::with(&[], &["--sweep-interval=1s"]);
         let (id, browser) = world.visitor(Layout::Indexed, 60);
         let mut stomp = browser.stomp();
+        // The last renewal of what was just done is past, which would find it as well.
+        std::thread::sleep(Duration::from_millis(1_300));
         let command: Vec<String> =
             command.iter().map(|arg| if *arg == "H" { keys::hash(&id) } else { (*arg).to_owned() }).collect();
         let late = closes(&mut stomp, || drop(world.redis.connect().ask(&command)));
         assert!(late < Duration::from_millis(2_500), "{name}: {late:?}");
-        assert!(world.node.log().contains("detector=sweep"), "{name}: {}", world.node.log());
+        world.node.says("detector=sweep");
     }
 }
 
@@ -477,52 +479,4 @@ fn two_nodes_close_each_others_sockets() {
     browser.log_out();
     assert_eq!((here.closed().0, there.closed().0), (1008, 1008));
     luke.stays_open(Duration::from_millis(100));
-}
-
-#[test]
-fn many_sockets_of_many_sessions_that_end_together_are_closed_and_others_are_served() {
-    // The machine's file limit decides how many there can be; in CI there are 20,000 descriptors on either side.
-    let flags = ["--limit=HALF_OPEN=20000", "--limit=HALF_OPEN_ADDR=20000", "--limit=PER_ADDR=20000"];
-    let world = World::with(&[], &flags);
-    let (sessions, each) = (2_000, 5);
-    let visitors: Vec<(String, Browser)> = (0..sessions).map(|_| world.visitor(Layout::Indexed, 300)).collect();
-    let mut sockets: Vec<Stomp> = Vec::new();
-    for (_, browser) in &visitors {
-        sockets.extend((0..each).map(|_| browser.stomp()));
-    }
-    let (_, bystander) = world.visitor(Layout::Indexed, 300);
-    let mut bystander = bystander.stomp();
-    bystander.subscribe("0", "/user/queue/messages");
-    // All run out in the same second.
-    let mut redis = world.redis.connect();
-    let due = keys::redis_now(&mut redis) + 3_000;
-    for (i, (id, _)) in visitors.iter().enumerate() {
-        redis.send(&["PEXPIREAT", &keys::expires(id), &(due + i as u64 % 1_000).to_string()]);
-    }
-    for _ in &visitors {
-        redis.read();
-    }
-    let end = now() + Duration::from_millis(due + 1_000 - keys::redis_now(&mut redis));
-    let reader = std::thread::spawn(move || {
-        let mut last = None;
-        for stomp in &mut sockets {
-            let (code, _, at) = stomp.closed();
-            assert_eq!(code, 1008);
-            last = last.max(Some(at));
-        }
-        last.expect("there are sockets")
-    });
-    let mut slowest = Duration::ZERO;
-    while !reader.is_finished() {
-        let since = now();
-        bystander.send("SEND", &[("destination", "/app/im")], r#"{"to":"rob","message":"x"}"#);
-        bystander.next();
-        slowest = slowest.max(now().saturating_duration_since(since));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let last = reader.join().expect("all are closed with 1008");
-    let late = last.saturating_duration_since(end);
-    println!("the last was closed {late:?} after the end, the slowest answer to another took {slowest:?}");
-    assert!(late < Duration::from_secs(2), "{late:?}");
-    assert!(slowest < Duration::from_millis(100), "{slowest:?}");
 }

@@ -5,6 +5,7 @@ mod values;
 mod world;
 
 mod agree;
+mod due;
 mod notices;
 mod races;
 mod steps;

@@ -18,6 +18,7 @@ impl Server {
         Self::start_with(&[])
     }
 
+    /// `PORT` in an argument stands for the port.
     pub(crate) fn start_with(args: &[&str]) -> Self {
         // The port may be taken by somebody else between the two: then another one is tried.
         for _ in 0..20 {
@@ -26,7 +27,8 @@ impl Server {
             let mut process = Command::new("redis-server")
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
                 .args(["--enable-debug-command", "local", "--daemonize", "no"])
-                .args(args)
+                .args(args.iter().map(|arg| arg.replace("PORT", &port.to_string())))
+                .args(["--dir", env!("CARGO_TARGET_TMPDIR")])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()

@@ -15,7 +15,9 @@ pub struct Process {
 impl Process {
     /// Starts it with these flags, on a free port.
     pub fn start(flags: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tethered"));
+        // Another build than the tests' own, where speed is measured.
+        let server = std::env::var_os("SERVER").unwrap_or_else(|| env!("CARGO_BIN_EXE_tethered").into());
+        let mut command = Command::new(server);
         command.args(["--listen", "127.0.0.1:0"]).args(flags).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it is built");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped"));

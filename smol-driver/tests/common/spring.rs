@@ -19,6 +19,7 @@ pub const REFERENCE: &str = "SPRING_REFERENCE";
 /// The application, ended with the test's process at the latest.
 pub struct SpringApp {
     pub address: SocketAddr,
+    log: String,
     child: Child,
 }
 
@@ -41,13 +42,20 @@ impl SpringApp {
             .stdin(Stdio::piped())
             .spawn()
             .expect("a shell is there");
-        let app = Self { address: SocketAddr::from(([127, 0, 0, 1], port)), child };
+        let app = Self { address: SocketAddr::from(([127, 0, 0, 1], port)), log, child };
         let until = now() + START;
         while Browser::new(app.address).try_request("GET", "/login", "", "").map_or(0, |page| page.status) != 200 {
             assert!(now() < until, "the Spring application does not start");
             std::thread::sleep(Duration::from_millis(100));
         }
         app
+    }
+}
+
+impl SpringApp {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("it writes a log")
     }
 }
 

@@ -36,7 +36,7 @@ impl Spring {
         let (shadow, digits) = (self.keys.shadow(session(&work.op)), Digits::from(ttl));
         let command = self.call(Script::Raise, work.with_text, &[shadow], &[[digits.as_bytes(), b"", b""]]);
         self.enter(now, id, Stage::Raise);
-        self.send_part(id, Connection::Commands, command, Part::Script);
+        self.send_part(id, Connection::Commands, command, Part::Number);
     }
 
     /// The key lives so long now; then the hash.

@@ -68,6 +68,11 @@ impl Link {
         self.up && self.subscribed && (self.proven || self.mute) && self.flags
     }
 
+    #[cfg(test)]
+    pub(super) fn echo_number(&self) -> u64 {
+        self.echo.number
+    }
+
     pub(super) fn due(&self) -> Option<Instant> {
         [self.check, self.retry, self.echo.due].into_iter().flatten().min()
     }

@@ -170,8 +170,10 @@ impl Spring {
     pub(super) fn write(&mut self, now: Instant, id: Id) {
         self.enter(now, id, Stage::Write);
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
+        let makes = matches!(work.op, Op::Create { .. }) || matches!(work.op, Op::Rename { .. } if self.config.cluster);
+        let part = if makes { Part::Number } else { Part::Script };
         match self.write_command(work, now) {
-            Some(command) => self.send_part(id, Connection::Commands, command, Part::Script),
+            Some(command) => self.send_part(id, Connection::Commands, command, part),
             None => self.unwritable(now, id),
         }
     }

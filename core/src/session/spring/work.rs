@@ -100,8 +100,10 @@ pub(super) enum Part {
     Sorted,
     /// The type of what is stored under the name that is to be given.
     Free,
-    /// A script that gives facts and perhaps a number, or a number alone.
+    /// A script that gives facts, and perhaps how long the session lives then.
     Script,
+    /// A script that gives a number.
+    Number,
     Exec,
     /// HGETALL.
     All,
@@ -177,11 +179,11 @@ impl Work {
                 self.take_facts(facts);
                 self.result = match rest {
                     [] => None,
-                    [number] => Some(number.int().ok_or(Useless::Shape)?),
+                    [left] => Some(left.int().filter(|left| *left >= -1).ok_or(Useless::Shape)?),
                     _ => return Err(Useless::Shape),
                 };
             }
-            (Part::Script, reply) => self.result = Some(reply.int().ok_or(Useless::Shape)?),
+            (Part::Number, reply) => self.result = Some(reply.int().ok_or(Useless::Shape)?),
             (Part::Time, Reply::List([seconds, micros])) => {
                 let (seconds, micros) = (seconds.int().ok_or(Useless::Shape)?, micros.int().ok_or(Useless::Shape)?);
                 self.facts.now = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
