@@ -11,7 +11,7 @@ use crate::config::{Config, Store};
 use crate::ids::{ClientId, SocketId};
 use crate::index::Index;
 use crate::queue::Queue;
-use crate::session::life::{Ask, Life, Outcome, Times};
+use crate::session::life::{Ask, LONGEST_TOUCH_MS, Life, Outcome, Times};
 use crate::session::pulse::Pulse;
 use crate::session::{Answer, Cause, Detector, Op, Record};
 use crate::slab::Slab;
@@ -21,8 +21,8 @@ use crate::wheel::Wheel;
 /// What a question to the store was about.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// A bound session.
-    Session { slot: u32, generation: u32, names: u32 },
+    /// A bound session. Its generation changes with its id: an answer about an earlier one is void.
+    Session { slot: u32, generation: u32 },
     /// Who sent a request that is no handshake.
     Request { socket: SocketId },
     /// What an HTTP answer does to the session of its request.
@@ -43,8 +43,6 @@ pub(super) struct Bound {
     id: Arc<str>,
     principal: Option<Arc<str>>,
     life: Life,
-    /// How many ids it has had here: an answer about an earlier one is void.
-    names: u32,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
     first: u32,
     clients: u32,
@@ -68,7 +66,8 @@ impl Registry {
             Store::Memory => None,
             Store::External => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
-        let times = Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
+        let touch_interval_ms = session.touch_interval_ms.min(LONGEST_TOUCH_MS);
+        let times = Times { touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
         Self { sessions: Slab::new(), index: Index::new(seed), timers: Wheel::new(now), looks: Queue::new(), times }
     }
 
@@ -156,7 +155,7 @@ impl Registry {
     }
 
     fn enter(&mut self, id: Arc<str>, now: Instant) -> u32 {
-        let bound = Bound { id, principal: None, life: Life::claimed(now), names: 1, first: NONE, clients: 0 };
+        let bound = Bound { id, principal: None, life: Life::claimed(now), first: NONE, clients: 0 };
         let (slot, _) = self.sessions.insert(bound);
         if let Some(pulse) = self.sessions.hot_mut(slot) {
             *pulse = Pulse::new(now);
@@ -171,6 +170,19 @@ impl Registry {
         index.insert(index.hash(bound.id.as_bytes()), slot, |other| {
             [sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())]
         });
+    }
+
+    /// Gives it an id that no other has. False, and nothing changes, if its slot has no generation left for that.
+    fn rename(&mut self, slot: u32, id: Arc<str>) -> bool {
+        if !self.sessions.renew(slot) {
+            return false;
+        }
+        self.unindex(slot);
+        if let Some(bound) = self.sessions.slot_mut(slot) {
+            bound.id = id;
+        }
+        self.index(slot);
+        true
     }
 
     fn unindex(&mut self, slot: u32) {
@@ -295,15 +307,9 @@ impl Hub {
         self.stats.notices += 1;
         let Some(slot) = self.registry.find(id) else { return };
         if let Notice::Renamed { to } = notice {
-            self.registry.unindex(slot);
-            if let Some(bound) = self.registry.sessions.slot_mut(slot) {
-                bound.id = Arc::from(to);
-                bound.names += 1;
-            }
-            match self.registry.find(to) {
-                // Somebody is bound under the new id already: what is here cannot be told from it any more.
-                Some(_) => return self.end_session(slot, Cause::Rotated, Detector::Notice, 0),
-                None => self.registry.index(slot),
+            // Somebody may be bound under the new id already: what is here cannot be told from it any more.
+            if self.registry.find(to).is_some_and(|other| other != slot) || !self.registry.rename(slot, Arc::from(to)) {
+                return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
             }
         }
         let now = self.now.mono;
@@ -347,8 +353,8 @@ impl Hub {
     /// The store answered.
     pub(super) fn answered(&mut self, asked: Asked, answer: &Answer) {
         match asked {
-            Asked::Session { slot, generation, names } => {
-                if self.registry.sessions.get(slot, generation).is_some_and(|bound| bound.names == names) {
+            Asked::Session { slot, generation } => {
+                if self.registry.sessions.get(slot, generation).is_some() {
                     self.session_answered(slot, answer);
                 }
             }
@@ -402,7 +408,7 @@ impl Hub {
         if let Some(ask) = ask
             && let Some(bound) = self.registry.sessions.slot(slot)
         {
-            let (id, names) = (bound.id.clone(), bound.names);
+            let id = bound.id.clone();
             let op = match ask {
                 Ask::Load => Op::Load { id },
                 Ask::Check => Op::Check { id },
@@ -413,7 +419,7 @@ impl Hub {
                 }
             };
             let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.ask(Asked::Session { slot, generation, names }, op);
+            self.ask(Asked::Session { slot, generation }, op);
         }
         self.arm_session(slot);
     }
@@ -460,18 +466,13 @@ impl Hub {
     /// A session got another id by our own doing: its clients follow, unless it is somebody else's now.
     pub(super) fn renamed(&mut self, from: &Arc<str>, record: &Record) {
         let Some(slot) = self.registry.find(from) else { return };
-        if self.registry.principal(slot) != record.principal || self.registry.find(&record.id).is_some() {
+        let another = self.registry.principal(slot) != record.principal || self.registry.find(&record.id).is_some();
+        if another || !self.registry.rename(slot, record.id.clone()) {
             return self.end_session(slot, Cause::Rotated, Detector::Local, 0);
         }
-        self.registry.unindex(slot);
-        if let Some(bound) = self.registry.sessions.slot_mut(slot) {
-            bound.id = record.id.clone();
-            bound.names += 1;
-            self.registry.index(slot);
-            let now = self.now.mono;
-            let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
-            self.ask_session(slot, ask.flatten());
-        }
+        let now = self.now.mono;
+        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
+        self.ask_session(slot, ask.flatten());
     }
 
     /// Believes the store in memory what it says of ended sessions.
