@@ -2,7 +2,7 @@
 
 use super::Hub;
 use super::closing::Code;
-use super::socket::{NONE, Phase, Role, Stage};
+use super::socket::{Mark, NONE, PING_EVERY_MS, Phase, Role, Stage};
 use crate::config::Protocol;
 use crate::http;
 use crate::session::{Answer, Cause};
@@ -66,8 +66,8 @@ impl Hub {
             // Nobody is read or written while a session is in doubt, or a Close waits for its turn: nobody can be late.
             Role::Ws if socket.gated || self.held(socket) => Instant::NEVER,
             Role::Ws => {
-                let peer = match socket.pinged {
-                    Instant::NEVER => socket.heard.after(limits.ping_every_ms),
+                let peer = match socket.pinged() {
+                    Instant::NEVER => socket.heard.after(limits.ping_every_ms.min(PING_EVERY_MS)),
                     pinged => pinged.after(limits.pong_time_ms),
                 };
                 let stomp = self
@@ -95,7 +95,8 @@ impl Hub {
     }
 
     fn linger_ms(&self, slot: u32) -> u64 {
-        let answered = self.sockets.slot(slot).is_some_and(|socket| socket.close_received && socket.unsent() == 0);
+        let answered =
+            self.sockets.slot(slot).is_some_and(|socket| socket.marks.has(Mark::CloseReceived) && socket.unsent() == 0);
         if answered { self.config.limits.close_time_ms.min(ANSWERED_MS) } else { self.config.limits.close_time_ms }
     }
 
@@ -103,8 +104,8 @@ impl Hub {
     fn beat_due(&self, slot: u32) -> Instant {
         let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
         let Some(client) = self.clients.slot(socket.client) else { return Instant::NEVER };
-        let out =
-            if client.beat_out_ms == 0 { Instant::NEVER } else { client.told.after(u64::from(client.beat_out_ms)) };
+        let told = self.now.mono.before(client.untold_ms(self.now.mono));
+        let out = if client.beat_out_ms == 0 { Instant::NEVER } else { told.after(u64::from(client.beat_out_ms)) };
         let missed = u64::from(client.beat_in_ms) * u64::from(self.config.limits.beats_missed);
         let inward = if client.beat_in_ms == 0 { Instant::NEVER } else { socket.heard.after(missed) };
         out.min(inward)
@@ -131,11 +132,11 @@ impl Hub {
                 if !socket.spoke && self.first_message_due(slot) <= now {
                     return self.close_client_of(slot, Cause::Idle, Code::FirstMessage);
                 }
-                if socket.pinged.after(limits.pong_time_ms) <= now {
+                if socket.pinged().after(limits.pong_time_ms) <= now {
                     self.leave_of(slot, Cause::Idle);
                     return self.hang_up(slot);
                 }
-                if socket.pinged == Instant::NEVER && silent >= limits.ping_every_ms {
+                if socket.pinged() == Instant::NEVER && silent >= limits.ping_every_ms.min(PING_EVERY_MS) {
                     self.ping(slot);
                 }
                 self.beat(slot);
@@ -153,7 +154,7 @@ impl Hub {
     fn ping(&mut self, slot: u32) {
         let now = self.now.mono;
         if let Some(socket) = self.sockets.slot_mut(slot) {
-            socket.pinged = now;
+            socket.ping(now);
         }
         self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Ping, b""));
     }
@@ -168,7 +169,7 @@ impl Hub {
         }
         let missed = u64::from(it.beat_in_ms) * u64::from(self.config.limits.beats_missed);
         let late = it.beat_in_ms > 0 && now.since(heard) >= missed;
-        let due = it.beat_out_ms > 0 && now.since(it.told) >= u64::from(it.beat_out_ms);
+        let due = it.beat_out_ms > 0 && it.untold_ms(now) >= u64::from(it.beat_out_ms);
         // The deadline of the session may have passed in the same moment, and its timer be the next to fire.
         match (late, due, self.may_pass(slot)) {
             (true, _, true) => self.stomp_error(client, "Session closed.", None, Cause::Idle),
@@ -178,7 +179,7 @@ impl Hub {
             }
             (false, true, false) => {
                 if let Some(it) = self.clients.slot_mut(client) {
-                    it.told = now;
+                    it.tell(now);
                 }
             }
             (false, false, _) => {}

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::closing::Code;
-use super::socket::{NONE, Phase, Role, Unfinished, UnfinishedStomp};
+use super::socket::{Mark, NONE, Phase, Role, Unfinished, UnfinishedStomp};
 use super::{Action, Delivery, DeliveryKind, Hub};
 use crate::config::Protocol;
 use crate::session::Cause;
@@ -21,8 +21,7 @@ impl Hub {
         if socket.role == Role::Lingering || socket.gated {
             return;
         }
-        socket.heard = now;
-        socket.pinged = Instant::NEVER;
+        socket.hear(now);
         match socket.role {
             Role::Head => self.head(slot, bytes),
             Role::Body => self.body(slot, bytes),
@@ -69,7 +68,7 @@ impl Hub {
         cold.inbox.extend_from_slice(bytes);
         self.buffered += bytes.len();
         if let Some(socket) = self.sockets.slot_mut(slot)
-            && !core::mem::replace(&mut socket.reading_off, true)
+            && !socket.marks.set(Mark::ReadingOff, true)
         {
             self.actions.push_back(Action::Reading { socket: id, token: socket.token, on: false });
         }
@@ -110,7 +109,7 @@ impl Hub {
     pub(super) fn read_on(&mut self, slot: u32) {
         let id = self.socket_id(slot);
         if let Some(socket) = self.sockets.slot_mut(slot)
-            && core::mem::replace(&mut socket.reading_off, false)
+            && socket.marks.set(Mark::ReadingOff, false)
         {
             self.actions.push_back(Action::Reading { socket: id, token: socket.token, on: true });
         }
@@ -124,8 +123,7 @@ impl Hub {
         let socket = self.sockets.slot_mut(slot);
         if let Some(socket) = socket.filter(|socket| matches!(socket.role, Role::Ws | Role::Lingering)) {
             // What it said in the meantime was not read, and no ping was sent.
-            socket.heard = now;
-            socket.pinged = Instant::NEVER;
+            socket.hear(now);
             // An embedder that came for the output meanwhile found none, and the peer had no chance to read.
             socket.write_raised = false;
             if let Some(cold) = &mut socket.cold {
@@ -197,7 +195,7 @@ impl Hub {
             Incoming::Close(frame) => {
                 let code = frame.map_or(Code::Empty, |frame| Code::Echo(frame.code));
                 if let Some(socket) = self.sockets.slot_mut(slot) {
-                    socket.close_received = true;
+                    socket.marks.set(Mark::CloseReceived, true);
                 }
                 self.close_client_of(slot, Cause::Peer, code);
             }
@@ -296,7 +294,7 @@ impl Hub {
 
     /// While output is blocked only the newest ping is answered, so that one pong waits at most.
     fn pong(&mut self, slot: u32, payload: &[u8]) {
-        let blocked = self.sockets.slot(slot).is_some_and(|socket| socket.blocked);
+        let blocked = self.sockets.slot(slot).is_some_and(|socket| socket.marks.has(Mark::Blocked));
         if blocked {
             if let Some(cold) = self.cold(slot) {
                 cold.pong = Some(Box::from(payload));

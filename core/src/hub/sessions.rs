@@ -11,7 +11,7 @@ use crate::config::{Config, Store};
 use crate::ids::{ClientId, SocketId};
 use crate::index::Index;
 use crate::queue::Queue;
-use crate::session::life::{Ask, Life, Outcome, Times};
+use crate::session::life::{Ask, LONGEST_TOUCH_MS, Life, Outcome, Times};
 use crate::session::pulse::Pulse;
 use crate::session::{Answer, Cause, Detector, Op, Record};
 use crate::slab::Slab;
@@ -21,8 +21,8 @@ use crate::wheel::Wheel;
 /// What a question to the store was about.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// A bound session.
-    Session { slot: u32, generation: u32, names: u32 },
+    /// A bound session. Its generation changes with its id: an answer about an earlier one is void.
+    Session { slot: u32, generation: u32 },
     /// Who sent a request that is no handshake.
     Request { socket: SocketId },
     /// What an HTTP answer does to the session of its request.
@@ -43,8 +43,6 @@ pub(super) struct Bound {
     id: Arc<str>,
     principal: Option<Arc<str>>,
     life: Life,
-    /// How many ids it has had here: an answer about an earlier one is void.
-    names: u32,
     /// It was renamed by somebody else: until then it may turn out to be another user's. The origin: it was not.
     unsure_until: Instant,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
@@ -70,7 +68,8 @@ impl Registry {
             Store::Memory => None,
             Store::External | Store::Spring(_) => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
-        let times = Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
+        let touch_interval_ms = session.touch_interval_ms.min(LONGEST_TOUCH_MS);
+        let times = Times { touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
         Self { sessions: Slab::new(), index: Index::new(seed), timers: Wheel::new(now), looks: Queue::new(), times }
     }
 
@@ -162,7 +161,6 @@ impl Registry {
             id,
             principal: None,
             life: Life::claimed(now),
-            names: 1,
             unsure_until: Instant::default(),
             first: NONE,
             clients: 0,
@@ -181,6 +179,19 @@ impl Registry {
         index.insert(index.hash(bound.id.as_bytes()), slot, |other| {
             [sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())]
         });
+    }
+
+    /// Gives it an id that no other has. False, and nothing changes, if its slot has no generation left for that.
+    fn rename(&mut self, slot: u32, id: Arc<str>) -> bool {
+        if !self.sessions.renew(slot) {
+            return false;
+        }
+        self.unindex(slot);
+        if let Some(bound) = self.sessions.slot_mut(slot) {
+            bound.id = id;
+        }
+        self.index(slot);
+        true
     }
 
     fn unindex(&mut self, slot: u32) {
@@ -347,8 +358,8 @@ impl Hub {
     /// The store answered.
     pub(super) fn answered(&mut self, asked: Asked, answer: &Answer) {
         match asked {
-            Asked::Session { slot, generation, names } => {
-                if self.registry.sessions.get(slot, generation).is_some_and(|bound| bound.names == names) {
+            Asked::Session { slot, generation } => {
+                if self.registry.sessions.get(slot, generation).is_some() {
                     self.session_answered(slot, answer);
                 }
             }
@@ -406,20 +417,16 @@ impl Hub {
                 hub.unbound(client);
             });
         }
-        let now = self.now.mono;
-        self.registry.unindex(slot);
-        let taken = self.registry.find(to).is_some();
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        bound.id = Arc::from(to);
-        bound.names += 1;
-        // Spring writes who it is after the new id.
-        bound.unsure_until = now.after(UNSURE_MS);
-        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse)).flatten();
-        if taken {
-            // Somebody is bound under the new id already: what is here cannot be told from it any more.
+        // Somebody may be bound under the new id already: what is here cannot be told from it any more.
+        if self.registry.find(to).is_some_and(|other| other != slot) || !self.registry.rename(slot, Arc::from(to)) {
             return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
         }
-        self.registry.index(slot);
+        let now = self.now.mono;
+        if let Some(bound) = self.registry.sessions.slot_mut(slot) {
+            // Spring writes who it is after the new id.
+            bound.unsure_until = now.after(UNSURE_MS);
+        }
+        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse)).flatten();
         self.ask_session(slot, ask);
     }
 
@@ -451,7 +458,7 @@ impl Hub {
         if let Some(ask) = ask
             && let Some(bound) = self.registry.sessions.slot(slot)
         {
-            let (id, names) = (bound.id.clone(), bound.names);
+            let id = bound.id.clone();
             let op = match ask {
                 Ask::Load => Op::Load { id },
                 // After a rename it is asked whose it is, too.
@@ -464,7 +471,7 @@ impl Hub {
                 }
             };
             let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.ask(Asked::Session { slot, generation, names }, op);
+            self.ask(Asked::Session { slot, generation }, op);
         }
         self.arm_session(slot);
     }
@@ -515,18 +522,13 @@ impl Hub {
     /// A session got another id by our own doing: its clients follow, unless it is somebody else's now.
     pub(super) fn renamed(&mut self, from: &Arc<str>, record: &Record) {
         let Some(slot) = self.registry.find(from) else { return };
-        if self.registry.principal(slot) != record.principal || self.registry.find(&record.id).is_some() {
+        let another = self.registry.principal(slot) != record.principal || self.registry.find(&record.id).is_some();
+        if another || !self.registry.rename(slot, record.id.clone()) {
             return self.end_session(slot, Cause::Rotated, Detector::Local, 0);
         }
-        self.registry.unindex(slot);
-        if let Some(bound) = self.registry.sessions.slot_mut(slot) {
-            bound.id = record.id.clone();
-            bound.names += 1;
-            self.registry.index(slot);
-            let now = self.now.mono;
-            let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
-            self.ask_session(slot, ask.flatten());
-        }
+        let now = self.now.mono;
+        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
+        self.ask_session(slot, ask.flatten());
     }
 
     /// Believes the store in memory what it says of ended sessions.

@@ -142,7 +142,7 @@ impl Hub {
         it.phase = Phase::Joined;
         it.beat_out_ms = agreed.send_ms;
         it.beat_in_ms = agreed.receive_ms;
-        it.told = now;
+        it.tell(now);
         let socket = it.socket;
         self.renew_if(client, self.config.session.renew.connect);
         let mut out = core::mem::take(&mut self.scratch);

@@ -9,7 +9,7 @@ use crate::config::{Login, Protocol};
 use crate::http::{self, Refusal};
 use crate::ids::ClientId;
 use crate::session::Record;
-use crate::{stomp, ws};
+use crate::ws;
 
 impl Hub {
     /// A handshake that is in order came to this endpoint.
@@ -23,18 +23,7 @@ impl Hub {
         let Some(at) = self.config.endpoints.get(endpoint) else { return };
         let login = at.login;
         let socket = self.socket_id(slot);
-        let (client, _) = self.clients.insert(Client {
-            socket,
-            next: NONE,
-            previous: NONE,
-            subscriptions: NONE,
-            beat_out_ms: 0,
-            beat_in_ms: 0,
-            told: self.now.mono,
-            version: stomp::Version::V1_0,
-            phase: Phase::Pending,
-            endpoint: endpoint as u8,
-        });
+        let (client, _) = self.clients.insert(Client::new(socket, endpoint as u8, self.now.mono));
         if let Some(socket) = self.sockets.slot_mut(slot) {
             socket.client = client;
             socket.endpoint = endpoint as u8;

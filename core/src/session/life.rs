@@ -58,20 +58,18 @@ enum State {
     UnknownHeld,
 }
 
-/// All but the last activity, which is a [`Pulse`] that lies elsewhere. Packed, since one is kept for every session:
-/// 36 bytes.
+/// All but the last activity, which is a [`Pulse`] that lies elsewhere. 32 bytes, since one is kept for every session.
 #[derive(Debug, Clone, Copy)]
-#[repr(C, packed(4))]
 pub(crate) struct Life {
     /// The monotonic time at which it ends unless it is renewed.
     deadline: Instant,
     /// When the store last vouched for it.
     confirmed: Instant,
-    /// When the last touch was sent; [`Instant::NEVER`] before the first one.
-    touched: Instant,
     /// Alive: when it is looked at without a cause. Suspect: since when it is. Unknown: when the store was last found to
     /// be away.
     mark: Instant,
+    /// When the last touch was sent: so many milliseconds after `confirmed`, or [`UNTOUCHED`].
+    touched_ms: i32,
     state: State,
     open: Option<Kind>,
     /// The open question was asked too early to be believed; what is asked then.
@@ -102,8 +100,8 @@ impl Life {
         Self {
             deadline: Instant::NEVER,
             confirmed: now,
-            touched: Instant::NEVER,
             mark: Instant::NEVER,
+            touched_ms: UNTOUCHED,
             state: State::Loading,
             open: None,
             again: None,
@@ -113,7 +111,7 @@ impl Life {
 
     /// Whether anything may cross the sockets of this session at `now`.
     pub(crate) fn passes(&self, now: Instant) -> bool {
-        !self.holds() && now < self.deadline()
+        !self.holds() && now < self.deadline
     }
 
     /// Whether output is held: as [`passes`](Self::passes), as of the last event.
@@ -213,11 +211,11 @@ impl Life {
             return (self.store_lost(now, times), None);
         }
         let outcome = match self.state {
-            State::Alive | State::AliveHeld if now >= self.deadline() => {
+            State::Alive | State::AliveHeld if now >= self.deadline => {
                 self.why = Why::Deadline;
                 self.suspect(self.deadline)
             }
-            State::Unknown if now >= self.deadline() => self.hold(),
+            State::Unknown if now >= self.deadline => self.hold(),
             _ => Outcome::Same,
         };
         if self.open.is_some() {
@@ -231,7 +229,7 @@ impl Life {
                 self.why = Why::Touch;
                 Some(Kind::Touch)
             }
-            State::Alive if now >= { self.mark } => {
+            State::Alive if now >= self.mark => {
                 self.why = Why::Sweep;
                 Some(Kind::Check)
             }
@@ -261,14 +259,13 @@ impl Life {
 
     /// Whether what waits for `at` waits for the look that follows each touch.
     fn is_looked_at(&self, at: Instant, times: &Times) -> bool {
-        let touched = self.touched;
-        touched != Instant::NEVER && at == touched.after(times.touch_interval_ms)
+        self.touched().is_some_and(|touched| at == touched.after(times.touch_interval_ms))
     }
 
     /// Whether activity came after a touch, and is to be told by now: the look an interval after each touch.
     pub(crate) fn has_to_tell(&self, now: Instant, pulse: &Pulse, times: &Times) -> bool {
         // One whose time is over by now is in the hands of its timer, so that those end in order that were slept past.
-        let free = self.open.is_none() && self.state == State::Alive && now < self.deadline();
+        let free = self.open.is_none() && self.state == State::Alive && now < self.deadline;
         free && pulse.untold() && now >= self.touch_at(times)
     }
 
@@ -295,10 +292,10 @@ impl Life {
         match answer {
             Answer::Alive { ttl_ms, .. } => {
                 // Whoever looked since the deadline was held, whether or not the timer had fired.
-                if now >= self.deadline() {
+                if now >= self.deadline {
                     self.hold();
                 }
-                self.confirmed = now;
+                self.confirm(now);
                 self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
                 let again = self.again.take();
                 let held = self.holds();
@@ -353,7 +350,7 @@ impl Life {
             Kind::Check => Ask::Check,
             Kind::Touch => {
                 pulse.set_untold(false);
-                self.touched = now;
+                self.touched_ms = span(self.confirmed, now);
                 Ask::Touch { age_ms: now.since(pulse.activity()) }
             }
         }
@@ -372,16 +369,30 @@ impl Life {
 
     /// When the activity that waits is to be told: an interval after the last touch, but well before the end.
     fn touch_at(&self, times: &Times) -> Instant {
-        let Self { deadline, confirmed, touched, .. } = *self;
-        if touched == Instant::NEVER {
-            return Instant::default();
-        }
-        let last_call = deadline.before(TOUCH_MARGIN_MS);
+        let Some(touched) = self.touched() else { return Instant::default() };
+        let last_call = self.deadline.before(TOUCH_MARGIN_MS);
         let next = touched.after(times.touch_interval_ms);
         // Near the end one touch is repeated at once if the store answered it: it told of an earlier message. One that
         // the store did not answer waits its interval.
-        let answered = confirmed >= touched;
+        let answered = self.confirmed >= touched;
         if answered || touched < last_call { next.min(last_call) } else { next }
+    }
+
+    /// When the last touch was sent, if one was. One that is 24 days older than the store's last word counts as that old.
+    fn touched(&self) -> Option<Instant> {
+        match self.touched_ms {
+            UNTOUCHED => None,
+            ms if ms < 0 => Some(self.confirmed.before(ms.unsigned_abs().into())),
+            ms => Some(self.confirmed.after(ms.unsigned_abs().into())),
+        }
+    }
+
+    /// The store vouched for it.
+    fn confirm(&mut self, now: Instant) {
+        if let Some(touched) = self.touched() {
+            self.touched_ms = span(now, touched);
+        }
+        self.confirmed = now;
     }
 
     /// When the store, which was away, is asked again.
@@ -418,11 +429,10 @@ impl Life {
             (_, Some(Kind::Touch)) => (Cause::Deleted, Detector::Touch),
             _ => (Cause::Deleted, Detector::Sweep),
         };
-        let deadline = self.deadline;
-        let expired = now >= deadline;
+        let expired = now >= self.deadline;
         let cause = if expired { Cause::Expired } else { cause };
         let late_ms = match self.state {
-            _ if expired => now.since(deadline),
+            _ if expired => now.since(self.deadline),
             State::Suspect => now.since(self.mark),
             _ => 0,
         };
@@ -430,6 +440,16 @@ impl Life {
     }
 }
 
+/// Milliseconds from one time to another that may be earlier: 24 days at most.
+fn span(from: Instant, to: Instant) -> i32 {
+    let ms = |late: Instant, early: Instant| late.since(early).min(LONGEST_TOUCH_MS) as i32;
+    if to < from { -ms(from, to) } else { ms(to, from) }
+}
+
+/// Nobody was touched yet.
+const UNTOUCHED: i32 = i32::MIN;
+/// Touches are at most this far apart, 24 days: what is kept of the last one's time is no longer.
+pub(crate) const LONGEST_TOUCH_MS: u64 = i32::MAX as u64;
 /// A touch that waits is sent this long before the deadline at the latest, in milliseconds.
 const TOUCH_MARGIN_MS: u64 = 500;
 /// While the store is away it is asked again after this long at the latest, in milliseconds.
