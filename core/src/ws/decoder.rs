@@ -96,6 +96,16 @@ impl Decoder {
         self.left == 0 && self.head_len == 0 && self.violation.is_none()
     }
 
+    /// Payload bytes of the frame under way that are still to come.
+    pub(super) const fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The frame under way is a control frame.
+    pub(super) const fn is_in_control(&self) -> bool {
+        self.left > 0 && self.opcode.is_control()
+    }
+
     pub(super) const fn role(&self) -> Role {
         self.role
     }
