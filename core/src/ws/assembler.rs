@@ -147,7 +147,7 @@ impl Assembler {
         input: &mut &'b mut [u8],
         partial: &'a mut Vec<u8>,
     ) -> Result<Option<Incoming<'a>>, Violation> {
-        while let Some((chunk, key)) = self.next_chunk(limits, input)? {
+        while let Some((mut chunk, key)) = self.next_chunk(limits, input)? {
             let (opcode, whole, done) = (chunk.opcode, chunk.first && chunk.left == 0, chunk.left == 0);
             if opcode.is_control() {
                 mask(chunk.payload, key);
@@ -163,7 +163,7 @@ impl Assembler {
                 return self.finish(opcode, chunk.payload, key).map(Some);
             } else {
                 let end = done && chunk.fin;
-                self.append(chunk, key, partial)?;
+                self.append(&mut chunk, key, partial)?;
                 if end {
                     return self.lend(partial).map(Some);
                 }
@@ -254,8 +254,8 @@ impl Assembler {
     }
 
     /// Adds a piece to the unfinished message. Text goes a little at a time: what was judged is still near when it is copied.
-    fn append(&mut self, chunk: Chunk<'_>, key: [u8; 4], partial: &mut Vec<u8>) -> Result<(), Violation> {
-        reserve(partial, &chunk);
+    fn append(&mut self, chunk: &mut Chunk<'_>, key: [u8; 4], partial: &mut Vec<u8>) -> Result<(), Violation> {
+        reserve(partial, chunk);
         if self.message == Some(Opcode::Text) {
             for block in chunk.payload.chunks_mut(BLOCK) {
                 self.judge(partial, block, key)?;

@@ -54,14 +54,6 @@ fn mask_words(payload: &mut [u8], key: [u8; 4]) -> bool {
     seen & NOT_ASCII == 0
 }
 
-/// Whether `payload` is ASCII once it is unmasked; its last few bytes are not looked at.
-#[inline]
-pub(super) fn seems_ascii(payload: &[u8], key: [u8; 4]) -> bool {
-    let key = repeat(key);
-    let words = payload.as_chunks::<8>().0;
-    words.iter().fold(0, |seen, word| seen | u64::from_ne_bytes(*word) ^ key) & NOT_ASCII == 0
-}
-
 /// The key for what comes `by` bytes later.
 #[inline]
 pub(super) fn turn(key: [u8; 4], by: usize) -> [u8; 4] {

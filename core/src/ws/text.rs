@@ -1,8 +1,8 @@
 //! Text, unmasked and checked in one go: RFC 6455 sections 5.3, 5.6 and 8.1.
 
-use super::mask::{mask_and_scan, seems_ascii, turn};
+use super::mask::{mask_and_scan, turn};
 use super::utf8::{check_unfinished, is_utf8, length, unfinished};
-use super::vector;
+use super::vector::{self, SHORT, Seen};
 
 /// Unmasks a text where it lies. Whether it is UTF-8.
 #[inline]
@@ -10,15 +10,15 @@ pub(super) fn unmask_whole(payload: &mut [u8], key: [u8; 4]) -> bool {
     whole_by(vector::unmask_text, payload, key)
 }
 
-/// As [`vector::unmask_text`].
-type Vectors = fn(&mut [u8], [u8; 4]) -> Option<bool>;
-
 #[inline(always)]
-fn whole_by(vectors: Vectors, payload: &mut [u8], key: [u8; 4]) -> bool {
-    // Short ASCII is done before the way to the vectors is.
-    let vectors_pay = payload.len() >= SHORT && !(payload.len() < LONG && seems_ascii(payload, key));
-    match vectors_pay.then(|| vectors(payload, key)).flatten() {
-        Some(right) => right && !is_cut_off(payload),
+fn whole_by(vectors: impl Vectors, payload: &mut [u8], key: [u8; 4]) -> bool {
+    if payload.len() < SHORT {
+        return mask_and_scan(payload, key) || is_utf8(payload);
+    }
+    match vectors(payload, key) {
+        Some(Seen::Ascii) => true,
+        Some(Seen::Text) => !is_cut_off(payload),
+        Some(Seen::Fault) => false,
         None => mask_and_scan(payload, key) || is_utf8(payload),
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn unmask_piece(begun: &[u8], piece: &mut [u8], key: [u8; 4]) -> Opti
 }
 
 #[inline(always)]
-fn piece_by(vectors: Vectors, begun: &[u8], mut piece: &mut [u8], mut key: [u8; 4]) -> Option<u8> {
+fn piece_by(vectors: impl Vectors, begun: &[u8], mut piece: &mut [u8], mut key: [u8; 4]) -> Option<u8> {
     if let Some(first) = begun.first() {
         let mut character = [0; 4];
         let lacking = length(*first).saturating_sub(begun.len()).min(piece.len());
@@ -47,11 +47,14 @@ fn piece_by(vectors: Vectors, begun: &[u8], mut piece: &mut [u8], mut key: [u8; 
         }
         (piece, key) = (rest, turn(key, lacking));
     }
-    match vectors(piece, key) {
-        Some(right) => {
+    let seen = if piece.len() < SHORT { None } else { vectors(piece, key) };
+    match seen {
+        Some(Seen::Ascii) => Some(0),
+        Some(Seen::Text) => {
             let pending = unfinished(piece);
-            (right && (pending != 0 || !is_cut_off(piece))).then_some(pending)
+            (pending != 0 || !is_cut_off(piece)).then_some(pending)
         }
+        Some(Seen::Fault) => None,
         None if mask_and_scan(piece, key) => Some(0),
         None => check_unfinished(piece),
     }
@@ -62,10 +65,10 @@ fn is_cut_off(bytes: &[u8]) -> bool {
     matches!(bytes, [.., 0xC0..=0xFF] | [.., 0xE0..=0xFF, _] | [.., 0xF0..=0xFF, _, _])
 }
 
-/// Texts under so many bytes are no work for vectors.
-const SHORT: usize = 64;
-/// Texts from so many bytes on are worth it in any case.
-const LONG: usize = 256;
+/// As [`vector::unmask_text`].
+trait Vectors: Fn(&mut [u8], [u8; 4]) -> Option<Seen> {}
+
+impl<F: Fn(&mut [u8], [u8; 4]) -> Option<Seen>> Vectors for F {}
 
 #[cfg(test)]
 mod tests {
@@ -91,7 +94,7 @@ mod tests {
     }
 
     /// With each kind of vectors that this processor has, and with none.
-    fn each_way(judge: impl Fn(Vectors)) {
+    fn each_way(judge: impl Fn(vector::Unmask)) {
         [vector::each_kind(), &[|_, _| None]].concat().into_iter().for_each(judge);
     }
 

@@ -20,8 +20,32 @@ pub(super) fn widest<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// What a text was found to be while it was unmasked.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(all(feature = "std", target_arch = "x86_64")),
+    expect(dead_code, reason = "without vectors nothing is seen")
+)]
+pub(super) enum Seen {
+    /// ASCII.
+    Ascii,
+    /// UTF-8, but the last character may be cut off: that remains to be judged.
+    Text,
+    /// Neither.
+    Fault,
+}
+
+/// As [`unmask_text`].
+#[cfg(test)]
+pub(super) type Unmask = fn(&mut [u8], [u8; 4]) -> Option<Seen>;
+
+/// Texts of fewer bytes are no work for vectors.
+pub(super) const SHORT: usize = 64;
+
+/// Unmasks text of at least [`SHORT`] bytes that begins with a character. `None` where there are no vectors: nothing was
+/// done.
 #[cfg(not(all(feature = "std", target_arch = "x86_64")))]
-pub(super) fn unmask_text(_: &mut [u8], _: [u8; 4]) -> Option<bool> {
+pub(super) fn unmask_text(_: &mut [u8], _: [u8; 4]) -> Option<Seen> {
     None
 }
 
@@ -32,7 +56,7 @@ pub(super) use wide::unmask_text;
 pub(super) use wide::each_kind;
 
 #[cfg(all(test, not(all(feature = "std", target_arch = "x86_64"))))]
-pub(super) fn each_kind() -> &'static [fn(&mut [u8], [u8; 4]) -> Option<bool>] {
+pub(super) fn each_kind() -> &'static [Unmask] {
     &[]
 }
 
@@ -40,31 +64,20 @@ pub(super) fn each_kind() -> &'static [fn(&mut [u8], [u8; 4]) -> Option<bool>] {
 mod wide {
     use fearless_simd::{Level, Simd, prelude::*, u8x32};
 
+    use super::Seen;
     use crate::ws::mask::turn;
 
-    /// Unmasks text that begins with a character, and tells whether it is UTF-8, but for a last character that is cut off:
-    /// whether that can be completed remains to be judged. `None` where nothing was done: there are no vectors, or
-    /// the text is shorter than [`MIN`].
-    #[inline]
-    pub(in crate::ws) fn unmask_text(payload: &mut [u8], key: [u8; 4]) -> Option<bool> {
-        if payload.len() < MIN {
-            return None;
-        }
-        with_avx512(payload, key).or_else(|| with_avx2(payload, key))
+    /// Unmasks text of at least [`SHORT`] bytes that begins with a character. `None` where there are no vectors: nothing was
+    /// done.
+    #[inline(never)]
+    pub(in crate::ws) fn unmask_text(payload: &mut [u8], key: [u8; 4]) -> Option<Seen> {
+        let level = Level::new();
+        with(level.as_avx512(), payload, key).or_else(|| with(level.as_avx2(), payload, key))
     }
 
-    #[inline(never)]
-    fn with_avx512(payload: &mut [u8], key: [u8; 4]) -> Option<bool> {
-        let simd = Level::new().as_avx512()?;
-        Some(simd.vectorize(
-            #[inline(always)]
-            || check(simd, payload, key),
-        ))
-    }
-
-    #[inline(never)]
-    fn with_avx2(payload: &mut [u8], key: [u8; 4]) -> Option<bool> {
-        let simd = Level::new().as_avx2()?;
+    #[inline(always)]
+    fn with<S: Simd>(vectors: Option<S>, payload: &mut [u8], key: [u8; 4]) -> Option<Seen> {
+        let simd = vectors?;
         Some(simd.vectorize(
             #[inline(always)]
             || check(simd, payload, key),
@@ -72,10 +85,10 @@ mod wide {
     }
 
     #[cfg(test)]
-    pub(in crate::ws) fn each_kind() -> &'static [fn(&mut [u8], [u8; 4]) -> Option<bool>] {
+    pub(in crate::ws) fn each_kind() -> &'static [super::Unmask] {
         &[
-            |payload, key| if payload.len() < MIN { None } else { with_avx512(payload, key) },
-            |payload, key| if payload.len() < MIN { None } else { with_avx2(payload, key) },
+            |payload, key| with(Level::new().as_avx512(), payload, key),
+            |payload, key| with(Level::new().as_avx2(), payload, key),
         ]
     }
 
@@ -84,7 +97,6 @@ mod wide {
     /// and what all three allow is one. Only third and fourth bytes of a character need more than their neighbour.
     struct Check<S: Simd> {
         simd: S,
-        key: u8x32<S>,
         /// By the high half of a pair's first byte, by its low half, by the high half of the second.
         tables: [u8x32<S>; 3],
         /// What came before.
@@ -95,24 +107,45 @@ mod wide {
     }
 
     #[inline(always)]
-    fn check<S: Simd>(simd: S, payload: &mut [u8], key: [u8; 4]) -> bool {
+    fn check<S: Simd>(simd: S, payload: &mut [u8], key: [u8; 4]) -> Seen {
         // What is left over by the vectors is seen through a window that ends with it, and another for what comes before.
         // They are taken now, while all is masked.
         let mut ends = None;
         if let Some(end) = payload.last_chunk::<BLOCK>()
-            && payload.len() % VECTOR != 0
+            && !payload.len().is_multiple_of(VECTOR)
         {
             let key = repeat(simd, turn(key, payload.len()));
             ends = Some([&end[..VECTOR], &end[VECTOR..]].map(|end| u8x32::from_slice(simd, end) ^ key));
         }
-        let mut check = Check::new(simd, key);
+        let key = repeat(simd, key);
         let (blocks, rest) = payload.as_chunks_mut::<BLOCK>();
-        for block in blocks {
-            check.block(block);
+        let mut blocks = blocks.iter_mut();
+        let first = loop {
+            let Some(block) = blocks.next() else { break None };
+            let block = unmask_block(simd, block, key);
+            if !is_ascii(simd, block[0] | block[1]) {
+                break Some(block);
+            }
+        };
+        let rest = rest.first_chunk_mut::<VECTOR>().map(|rest| unmask(simd, rest, key));
+        if first.is_none() && rest.into_iter().chain(ends.map(|[_, end]| end)).all(|rest| is_ascii(simd, rest)) {
+            if let Some([_, end]) = ends
+                && let Some(last) = payload.last_chunk_mut::<VECTOR>()
+            {
+                end.store_slice(last);
+            }
+            return Seen::Ascii;
         }
-        if let Some(vector) = rest.first_chunk_mut::<VECTOR>() {
-            let plain = check.unmask(vector);
-            check.judge(plain);
+        let mut check = Check::new(simd);
+        if let Some([first, second]) = first {
+            check.judge(first);
+            check.judge(second);
+        }
+        for block in blocks {
+            check.block(unmask_block(simd, block, key));
+        }
+        if let Some(rest) = rest {
+            check.judge(rest);
         }
         if let Some([before, end]) = ends {
             check.follow(before);
@@ -121,12 +154,32 @@ mod wide {
                 end.store_slice(last);
             }
         }
-        check.faults.simd_eq(u8x32::splat(simd, 0)).all_true()
+        if check.faults.simd_eq(u8x32::splat(simd, 0)).all_true() { Seen::Text } else { Seen::Fault }
+    }
+
+    #[inline(always)]
+    fn unmask_block<S: Simd>(simd: S, block: &mut [u8; BLOCK], key: u8x32<S>) -> [u8x32<S>; 2] {
+        let plain = [&block[..VECTOR], &block[VECTOR..]].map(|half| u8x32::from_slice(simd, half) ^ key);
+        plain[0].store_slice(&mut block[..VECTOR]);
+        plain[1].store_slice(&mut block[VECTOR..]);
+        plain
+    }
+
+    #[inline(always)]
+    fn unmask<S: Simd>(simd: S, bytes: &mut [u8; VECTOR], key: u8x32<S>) -> u8x32<S> {
+        let plain = u8x32::from_slice(simd, bytes) ^ key;
+        plain.store_slice(bytes);
+        plain
+    }
+
+    #[inline(always)]
+    fn is_ascii<S: Simd>(simd: S, bytes: u8x32<S>) -> bool {
+        bytes.simd_lt(u8x32::splat(simd, 0x80)).all_true()
     }
 
     impl<S: Simd> Check<S> {
         #[inline(always)]
-        fn new(simd: S, key: [u8; 4]) -> Self {
+        fn new(simd: S) -> Self {
             let table = |table: &[u8; 16]| {
                 let mut twice = [0; VECTOR];
                 twice.as_chunks_mut().0.fill(*table);
@@ -134,23 +187,13 @@ mod wide {
             };
             let [zero, ascii] = [0, TOO_LONG].map(|byte| u8x32::splat(simd, byte));
             let tables = [table(&FIRST_HIGH), table(&FIRST_LOW), table(&SECOND_HIGH)];
-            Self { simd, key: repeat(simd, key), tables, last: zero, allowed: ascii, faults: zero }
-        }
-
-        #[inline(always)]
-        fn unmask(&self, bytes: &mut [u8; VECTOR]) -> u8x32<S> {
-            let plain = u8x32::from_slice(self.simd, bytes) ^ self.key;
-            plain.store_slice(bytes);
-            plain
+            Self { simd, tables, last: zero, allowed: ascii, faults: zero }
         }
 
         /// Two vectors; where they are ASCII it is enough that nothing before is cut off by them.
         #[inline(always)]
-        fn block(&mut self, block: &mut [u8; BLOCK]) {
-            let Some((first, second)) = block.split_first_chunk_mut::<VECTOR>() else { return };
-            let Some(second) = second.first_chunk_mut::<VECTOR>() else { return };
-            let (first, second) = (self.unmask(first), self.unmask(second));
-            if (first | second).simd_lt(u8x32::splat(self.simd, 0x80)).all_true() {
+        fn block(&mut self, [first, second]: [u8x32<S>; 2]) {
+            if is_ascii(self.simd, first | second) {
                 self.faults |= self.last.saturating_sub(u8x32::from_slice(self.simd, &CUT_OFF));
                 (self.last, self.allowed) = (second, u8x32::splat(self.simd, TOO_LONG));
             } else {
@@ -196,8 +239,6 @@ mod wide {
     const VECTOR: usize = 32;
     /// Bytes that are looked at together.
     const BLOCK: usize = 2 * VECTOR;
-    /// Shortest text that is worth it.
-    const MIN: usize = BLOCK;
 
     /// A first byte without its continuation.
     const TOO_SHORT: u8 = 1 << 0;
