@@ -110,6 +110,11 @@ impl Assembler {
         &self.decoder
     }
 
+    /// Bytes still to come of the frame under way, if it is a binary message's.
+    pub(super) fn binary_left(&self) -> u64 {
+        if self.message == Some(Opcode::Binary) { self.decoder.left() } else { 0 }
+    }
+
     /// Bytes of the unfinished message.
     pub(super) const fn kept(&self) -> usize {
         self.kept

@@ -87,7 +87,7 @@ impl Decoder {
 
     /// Ends it: every later call gives `violation`.
     pub(super) fn fail(&mut self, violation: Violation) -> Violation {
-        self.violation = Some(violation);
+        (self.violation, self.left) = (Some(violation), 0);
         violation
     }
 

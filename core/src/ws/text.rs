@@ -78,7 +78,7 @@ mod tests {
 
     const KEY: [u8; 4] = [0x12, 0x34, 0xD6, 0x78];
     /// Lengths that fill vectors and blocks of them, or miss by one.
-    const LENGTHS: [usize; 14] = [3, 31, 63, 64, 65, 95, 96, 97, 127, 128, 129, 160, 192, 200];
+    const LENGTHS: [usize; 9] = [31, 64, 65, 96, 97, 128, 129, 160, 191];
 
     fn masked(plain: &[u8]) -> Vec<u8> {
         plain.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
