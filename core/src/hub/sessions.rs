@@ -44,6 +44,8 @@ pub(super) struct Bound {
     armed: Armed,
     /// How many ids it has had here: an answer about an earlier one is void.
     names: u32,
+    /// It was renamed by somebody else: until then it may turn out to be another user's. The origin: it was not.
+    unsure_until: Instant,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
     first: u32,
     clients: u32,
@@ -125,6 +127,7 @@ impl Registry {
             life: Life::claimed(now),
             armed: Armed::NONE,
             names: 1,
+            unsure_until: Instant::default(),
             first: NONE,
             clients: 0,
         };
@@ -234,23 +237,11 @@ impl Hub {
     pub(super) fn noticed(&mut self, id: &str, notice: Notice<'_>) {
         self.stats.notices += 1;
         let Some(slot) = self.registry.find(id) else { return };
-        if let Notice::Renamed { to } = notice {
-            self.registry.unindex(slot);
-            if let Some(bound) = self.registry.sessions.slot_mut(slot) {
-                bound.id = Arc::from(to);
-                bound.names += 1;
-            }
-            match self.registry.find(to) {
-                // Somebody is bound under the new id already: what is here cannot be told from it any more.
-                Some(_) => return self.end_session(slot, Cause::Rotated, Detector::Notice, 0),
-                None => self.registry.index(slot),
-            }
-        }
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
         let (outcome, ask) = match notice {
             Notice::Expired => bound.life.notice(self.now.mono, true),
             Notice::Deleted => bound.life.notice(self.now.mono, false),
-            Notice::Renamed { .. } => (Outcome::Same, bound.life.renamed(self.now.mono)),
+            Notice::Renamed { to } => return self.follow(slot, to),
         };
         self.turned(slot, outcome, ask);
     }
@@ -301,11 +292,17 @@ impl Hub {
         let loading = bound.life.loading();
         if let Answer::Alive { record: Some(record), .. } = answer {
             if bound.principal.is_some() && bound.principal != record.principal {
-                return self.end_session(slot, Cause::Rotated, Detector::Sweep, 0);
+                return self.belongs_to_another(slot, record.principal.is_some());
             }
             bound.principal.clone_from(&record.principal);
+            if now >= bound.unsure_until {
+                bound.unsure_until = Instant::default();
+            }
         }
         let (outcome, ask) = bound.life.answer(now, answer, &self.registry.times);
+        if bound.unsure_until > Instant::default() {
+            bound.life.doubt(bound.unsure_until);
+        }
         let vouched = matches!(answer, Answer::Alive { .. }) && !matches!(ask, Some(Ask::Load | Ask::Check));
         let lost = matches!(answer, Answer::Lost);
         self.turned(slot, outcome, ask);
@@ -318,6 +315,47 @@ impl Hub {
                 self.registry.leave(slot);
             }
         }
+    }
+
+    /// The session goes by another id now, and somebody else has seen to it: who is bound follows.
+    ///
+    /// Who has only claimed it follows if its old id was good for the principal that is known; else the old id is good
+    /// for nothing any more, least of all for whoever logs in just now (C06, C07).
+    fn follow(&mut self, slot: u32, to: &str) {
+        if !self.registry.has_principal(slot) {
+            return self.each_pending(slot, |hub, client| {
+                hub.release(client);
+                hub.unbound(client);
+            });
+        }
+        let now = self.now.mono;
+        self.registry.unindex(slot);
+        let taken = self.registry.find(to).is_some();
+        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
+        bound.id = Arc::from(to);
+        bound.names += 1;
+        // Spring writes who it is after the new id.
+        bound.unsure_until = now.after(UNSURE_MS);
+        let ask = bound.life.renamed(now);
+        if taken {
+            // Somebody is bound under the new id already: what is here cannot be told from it any more.
+            return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
+        }
+        self.registry.index(slot);
+        self.ask_session(slot, ask);
+    }
+
+    /// The store says that somebody else is logged in, or nobody: who was bound is closed, who has only claimed it claims
+    /// it anew, if that is of any use.
+    fn belongs_to_another(&mut self, slot: u32, somebody: bool) {
+        let Some(id) = self.registry.id(slot).cloned() else { return };
+        self.each_pending(slot, |hub, client| {
+            let socket = hub.clients.slot(client).and_then(|client| hub.live(client.socket));
+            if somebody && let Some(pending) = socket.and_then(|socket| hub.pending_mut(socket)) {
+                pending.ids.push(id.clone());
+            }
+        });
+        self.end_session(slot, Cause::Rotated, Detector::Sweep, 0);
     }
 
     /// What a turn in a session's life means for its sockets.
@@ -338,6 +376,8 @@ impl Hub {
             let (id, names) = (bound.id.clone(), bound.names);
             let op = match ask {
                 Ask::Load => Op::Load { id },
+                // After a rename it is asked whose it is, too.
+                Ask::Check if bound.unsure_until > Instant::default() => Op::Load { id },
                 Ask::Check => Op::Check { id },
                 Ask::Touch { age_ms } => {
                     self.stats.touches += 1;
@@ -443,6 +483,8 @@ pub(super) fn fingerprint(id: &str) -> [u8; 6] {
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
+/// For so long after a rename it is asked again whose session it is, in milliseconds.
+const UNSURE_MS: u64 = 1_000;
 /// After a gap in the notices every bound session is asked for within this many milliseconds.
 const RESYNC_MS: u64 = 4_000;
 /// How many sessions one turn puts in doubt.

@@ -16,7 +16,7 @@ const SHADOW: &str = "spring:session:sessions:expires:11111111-1111-4111-8111-11
 
 /// So many rounds: the keys are deleted while a touch is on its way. Whatever comes first, in the end nothing is there
 /// but the entry of a due time.
-fn touch_and_delete(config: Config, rounds: usize) {
+fn touch_and_delete(config: &Config, rounds: usize) {
     let server = Server::start();
     let mut world = World::new(&server, config.clone());
     let (mut client, mut other) = (server.connect(), server.connect());
@@ -68,18 +68,18 @@ fn touch_and_delete(config: Config, rounds: usize) {
 
 #[test]
 fn c10_touch_and_delete_with_scripts() {
-    touch_and_delete(Config { layout: Layout::Indexed, ..Config::default() }, 10_000);
+    touch_and_delete(&Config { layout: Layout::Indexed, ..Config::default() }, 10_000);
 }
 
 #[test]
 fn c10_touch_and_delete_with_transactions() {
-    touch_and_delete(Config { layout: Layout::Indexed, scripts: false, ..Config::default() }, 3_000);
+    touch_and_delete(&Config { layout: Layout::Indexed, scripts: false, ..Config::default() }, 3_000);
 }
 
 #[test]
 fn c10_touch_and_delete_in_the_plain_layout() {
-    touch_and_delete(Config { layout: Layout::Plain, ..Config::default() }, 3_000);
-    touch_and_delete(Config { layout: Layout::Plain, scripts: false, ..Config::default() }, 3_000);
+    touch_and_delete(&Config { layout: Layout::Plain, ..Config::default() }, 3_000);
+    touch_and_delete(&Config { layout: Layout::Plain, scripts: false, ..Config::default() }, 3_000);
 }
 
 #[test]

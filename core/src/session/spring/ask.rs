@@ -68,9 +68,11 @@ impl Spring {
             return self.read(now, id, Stage::Look);
         }
         if !self.scripts {
+            let touches = matches!(op, Op::Touch { .. });
             if self.config.cluster {
                 self.alarm(now, AlarmKind::ScriptsNeeded, b"");
-                return self.finish(now, id, Answer::Lost);
+                // It cannot be renewed, but whether it lives can be told.
+                return if touches { self.read(now, id, Stage::Look) } else { self.finish(now, id, Answer::Lost) };
             }
             return self.wait_for_turn(now, id);
         }

@@ -22,7 +22,7 @@ impl Spring {
     /// First step of a touch: the key that runs out, if the touch is worth it.
     pub(super) fn raise_first(&mut self, now: Instant, id: Id, verdict: Verdict) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
-        let (Some(read), Verdict::Alive(_)) = (work.facts.whole(), verdict) else {
+        let (Some(read), Verdict::Alive(_), true) = (work.facts.whole(), verdict, self.scripts) else {
             return self.conclude(now, id, verdict);
         };
         let age = work.age_ms(now);

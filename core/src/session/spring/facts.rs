@@ -1,5 +1,6 @@
 //! What Redis said of one session, and what follows from it: the truth table.
 
+use super::commands::GRACE_MS;
 use super::config::Layout;
 use super::values::{self, Form};
 use crate::redis::Item;
@@ -119,7 +120,13 @@ impl Facts {
         if read.max <= 0 {
             return if read.max < 0 { Verdict::Alive(None) } else { Verdict::Over(Over::Ended) };
         }
-        let left = if layout == Layout::Plain { self.hash_ttl } else { self.shadow_ttl };
+        let left = match layout {
+            Layout::Plain => self.hash_ttl,
+            Layout::Indexed => self.shadow_ttl,
+            // By its times it has to live too: the hash of the indexed layout outlives its session.
+            Layout::Detect if self.hash_ttl > 0 => self.hash_ttl.min(self.left(read).max(0)),
+            Layout::Detect => self.hash_ttl,
+        };
         match (left, u64::try_from(left)) {
             (-1, _) => match u64::try_from(self.left(read)) {
                 Ok(left @ 1..) => Verdict::Alive(Some(left)),
@@ -127,6 +134,7 @@ impl Facts {
             },
             (_, Ok(left @ 1..)) => Verdict::Alive(Some(left)),
             _ if layout == Layout::Plain => Verdict::Gone,
+            _ if layout == Layout::Detect => Verdict::Over(Over::Ended),
             _ => Verdict::Absent,
         }
     }
@@ -134,7 +142,8 @@ impl Facts {
     /// The layout that these facts prove.
     ///
     /// A shadow makes the indexed one. Without a shadow the TTL of the hash tells: in the plain layout it is exactly what
-    /// the session's times say, since both were written together; in the indexed one it is 300 s more.
+    /// the session's times say; in the indexed one it is 300 s more. Anything else tells nothing: Spring writes the times
+    /// and the TTL one after the other, and a hand may have been at work.
     pub(super) fn layout(&self) -> Option<Layout> {
         let read = self.whole().filter(|read| read.max > 0)?;
         if self.shadow_ttl >= -1 {
@@ -143,8 +152,13 @@ impl Facts {
         if self.hash_ttl < 0 {
             return None;
         }
-        let off = self.hash_ttl.saturating_sub(self.left(read)).saturating_abs();
-        Some(if off <= SLACK_MS { Layout::Plain } else { Layout::Indexed })
+        let more = self.hash_ttl.saturating_sub(self.left(read));
+        let about = |ms: i64| more.saturating_sub(ms).saturating_abs() <= SLACK_MS;
+        match (about(0), about(GRACE_MS)) {
+            (true, _) => Some(Layout::Plain),
+            (_, true) => Some(Layout::Indexed),
+            _ => None,
+        }
     }
 }
 
@@ -226,6 +240,10 @@ mod tests {
             (facts(NOW - 60_000, 60, -1, -3), Plain, ended),
             (facts(NOW, 60, 0, -3), Plain, Verdict::Gone),
             (facts(NOW, 60, -2, -3), Plain, Verdict::Gone),
+            (facts(NOW, 60, 20_000, -2), Layout::Detect, Verdict::Alive(Some(20_000))),
+            (facts(NOW - 50_000, 60, 300_000, -2), Layout::Detect, Verdict::Alive(Some(10_000))),
+            (facts(NOW - 60_000, 60, 300_000, -2), Layout::Detect, ended),
+            (facts(NOW, 60, -1, -2), Layout::Detect, Verdict::Alive(Some(60_000))),
         ] {
             assert_eq!(facts.judge(layout), verdict, "{facts:?} {layout:?}");
         }
@@ -260,6 +278,10 @@ mod tests {
             (facts(NOW - 359_000, 60, 1_000, -2), Some(Indexed)),
             // On a Spring node whose clock is ten minutes behind.
             (facts(NOW - 600_000, 1_800, 1_200_000, -2), Some(Plain)),
+            // Between HMSET and PEXPIREAT of the plain layout; a TTL changed by hand; an indexed one of a skewed clock.
+            (facts(NOW, 60, 30_000, -2), None),
+            (facts(NOW, 1_800, 60_000, -2), None),
+            (facts(NOW - 100_000, 60, 300_000, -2), None),
             (facts(NOW, 60, -1, -2), None),
             (facts(NOW, -1, 299_000, -2), None),
             (facts(NOW, 0, 300_000, -2), None),

@@ -138,7 +138,7 @@ impl Spring {
         match self.layout {
             layout @ (Layout::Indexed | Layout::Plain) if reads => self.conclude(now, id, facts.judge(layout)),
             Layout::Indexed | Layout::Plain => self.begin(now, id),
-            Layout::Detect => match facts.judge(Layout::Plain) {
+            Layout::Detect => match facts.judge(Layout::Detect) {
                 // Just being made, or somebody has taken its end away: in a moment it tells.
                 Verdict::Alive(Some(_)) if self.pause(now, id) => {}
                 verdict @ Verdict::Alive(Some(_)) if touches => self.conclude(now, id, verdict),
