@@ -272,8 +272,8 @@ impl Judge {
             return;
         }
         let id = id.clone();
+        self.clear.remove(&(hub, id.clone()));
         if self.seats.values().any(|seat| seat.hub == hub && !seat.closed && self.is_of(seat, &id)) {
-            self.clear.remove(&(hub, id.clone()));
             self.doubts.insert((hub, id), now);
         }
     }
