@@ -14,6 +14,7 @@ pub mod ids;
 mod index;
 mod queue;
 mod random;
+pub mod redis;
 pub mod session;
 mod slab;
 pub mod stomp;

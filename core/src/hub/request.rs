@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::Hub;
 use super::action::{Action, Change, Request, Response};
 use super::sessions::Asked;
-use super::socket::{Pending, Role, Stage};
+use super::socket::{Mark, Pending, Role, Stage};
 use crate::config::{Endpoint, Login};
 use crate::http::{self, BodyDecoder, Exchange, Refusal, cookie};
 use crate::ids::SocketId;
@@ -72,7 +72,7 @@ impl Hub {
         socket.role = Role::Waiting;
         socket.since = now;
         socket.spoke = true;
-        let (secure, peer) = (socket.secure, self.addresses.get(socket.address));
+        let (secure, peer) = (socket.marks.has(Mark::Secure), self.addresses.get(socket.address));
         let located = request.locate(&self.config.proxies, peer, secure);
         let id = self.socket_id(slot);
         let pending = Pending::new(request);
@@ -229,7 +229,7 @@ impl Hub {
                 }
                 self.hand_on(slot, Some((**record).clone()));
             }
-            Answer::Gone => self.identify(slot),
+            Answer::Gone | Answer::Vanished => self.identify(slot),
             Answer::Alive { record: None, .. } | Answer::Lost => self.refuse(slot, Refusal::Unavailable),
         }
     }
@@ -303,9 +303,9 @@ impl Hub {
                 }
                 cookie::set(&name, &cookie::encode_value(&record.id, self.config.session.encoding), &attributes)
             }
-            Answer::Gone if ends => cookie::delete(&name, &attributes),
+            Answer::Gone | Answer::Vanished if ends => cookie::delete(&name, &attributes),
             // The session ended between the request and its answer: a login then begins a new one.
-            Answer::Gone => {
+            Answer::Gone | Answer::Vanished => {
                 if let Some(slot) = slot {
                     if let Some(pending) = self.pending_mut(slot) {
                         pending.session = None;
