@@ -15,6 +15,7 @@ pub mod ids;
 mod index;
 mod queue;
 mod random;
+pub mod redis;
 pub mod session;
 mod slab;
 pub mod stomp;

@@ -127,7 +127,8 @@ impl Hub {
         let (socket, phase) = (it.socket, it.phase);
         self.broker.remove(&mut it.subscriptions);
         let slot = self.live(socket);
-        let waits = slot.and_then(|slot| self.sockets.slot(slot)).is_some_and(|socket| socket.unsent() > 0);
+        let at = slot.and_then(|slot| self.sockets.slot(slot));
+        let (waits, held) = at.map_or((false, false), |at| (at.unsent() > 0, self.held(at)));
         let stays = unsent == Unsent::Kept && bound && waits && self.clients.renew(client);
         if let Some(it) = self.clients.slot_mut(client).filter(|_| stays) {
             it.phase = Phase::Over;
@@ -152,8 +153,9 @@ impl Hub {
             cold.unfinished = super::socket::Unfinished::default();
             cold.pong = None;
             cold.token = None;
-            // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing.
-            at.write_raised &= !cold.output.is_empty();
+            // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing, as did
+            // one that came while it was held.
+            at.write_raised &= !cold.output.is_empty() && !held;
         }
         self.buffered = self.buffered.saturating_sub(freed);
         if phase == Phase::Joined {

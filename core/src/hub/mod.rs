@@ -3,7 +3,8 @@
 //! Four kinds of methods:
 //! - *the world*: [`Hub::open`], [`Hub::handle`];
 //! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
-//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::answer`], [`Hub::send`], [`Hub::end`], [`Hub::drain`];
+//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::announce`], [`Hub::answer`], [`Hub::send`],
+//!   [`Hub::end`], [`Hub::drain`];
 //! - *looking*: [`Hub::stats`], and [`record`] for what came in.
 //!
 //! Any number of calls may come before a drain of the actions; batching is the point. One turn is bounded: what is left
@@ -21,6 +22,8 @@ mod outbound;
 mod output;
 mod publish;
 pub mod record;
+mod redis;
+mod relay;
 mod request;
 mod sessions;
 mod socket;
@@ -45,6 +48,7 @@ use crate::broker::Broker;
 use crate::config::{Config, ConfigError, Store};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::session::memory::Memory;
+use crate::session::spring::Spring;
 use crate::session::{Answer, Op};
 use crate::slab::Slab;
 use crate::time::{Instant, Now};
@@ -53,6 +57,7 @@ use crate::wheel::Wheel;
 pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
 pub use self::app::{Message, Payload, To, Who};
 pub use self::event::{Event, Notice};
+pub use self::relay::Publication;
 pub use self::stats::Stats;
 
 /// A whole server as one state machine. See the [module's documentation](self) for the order of calls.
@@ -66,7 +71,9 @@ pub struct Hub {
     registry: Registry,
     /// The store in memory, if that is where sessions live.
     memory: Option<Box<Memory>>,
-    /// Questions that an external store has not answered.
+    /// The machine that speaks with Redis, if that is where they live.
+    spring: Option<Box<Spring>>,
+    /// Questions that a store elsewhere has not answered.
     calls: Slab<Asked>,
     /// Answers of the store in memory that are still to be handled.
     answers: VecDeque<(Asked, Answer)>,
@@ -89,6 +96,8 @@ pub struct Hub {
     /// Tells the message ids of one run of the server from another's.
     run: alloc::string::String,
     published: u64,
+    /// What other hubs know this one by.
+    name: alloc::string::String,
     /// How far a drain has come.
     drained: Option<u32>,
     buffered: usize,
@@ -131,19 +140,22 @@ impl Hub {
             Store::Memory => {
                 Some(Box::new(Memory::new(seed, config.session.timeout_ms, config.limits.sessions, now.mono)))
             }
-            Store::External => None,
+            Store::External | Store::Spring(_) => None,
         };
+        let spring = redis::spring(&config, seed, now.mono);
         let mut random = crate::random::Random::new(seed);
         let limits = &config.limits;
         Ok(Self {
             closing: closing::Pacer::new(config.limits.close_rate, now.mono),
             now,
             run: random.run(),
+            name: relay::name(&mut random, config.relay),
             random,
             sockets: Slab::new(),
             clients: Slab::new(),
             registry: Registry::new(&seed, &config, now.mono),
             memory,
+            spring,
             calls: Slab::new(),
             answers: VecDeque::new(),
             broker: Broker::new(&seed, limits.subscriptions, limits.patterns),
@@ -229,9 +241,15 @@ impl Hub {
                     self.answered(asked, &answer);
                 }
             }
+            Event::Reply { call, reply } => self.replied(call, reply),
+            Event::Notification { node, channel, payload } => self.notification(node, channel, payload),
+            Event::Connected { connection } => self.connected(connection, true),
+            Event::Disconnected { connection } => self.connected(connection, false),
+            Event::Relayed { publication } => self.relayed(publication),
             Event::Notice { session, notice } => self.noticed(session, notice),
-            Event::NoticesOn => self.notices(true),
-            Event::NoticesLost => self.notices(false),
+            Event::NoticesOn if self.spring.is_none() => self.notices(true),
+            Event::NoticesLost if self.spring.is_none() => self.notices(false),
+            Event::NoticesOn | Event::NoticesLost => {}
             Event::Tick => {}
         }
         self.finish();
@@ -272,8 +290,9 @@ impl Hub {
         let timer = timer.map(|at| (at, "timer"));
         let close = self.closing.next().map(|at| (at, "close"));
         let expiry = self.memory.as_ref().and_then(|memory| memory.next_deadline()).map(|at| (at, "session"));
+        let redis = self.spring.as_ref().and_then(|spring| spring.next_deadline()).map(|at| (at, "redis"));
         let reply = self.overdue.front().map(|(_, at)| (*at, "reply"));
-        [timer, close, expiry, reply].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [timer, close, expiry, redis, reply].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Whether this socket is still there. Between an action and the call that it leads to, it may have ended.
@@ -289,6 +308,11 @@ impl Hub {
     /// The store in memory, if that is where sessions live.
     pub fn memory(&self) -> Option<&Memory> {
         self.memory.as_deref()
+    }
+
+    /// The machine that speaks with Redis, if that is where sessions live.
+    pub fn spring(&self) -> Option<&Spring> {
+        self.spring.as_deref()
     }
 
     /// The hub's counters.
@@ -309,6 +333,9 @@ impl Hub {
         if let Some(memory) = &mut self.memory {
             memory.tick(self.now.mono);
         }
+        if let Some(spring) = &mut self.spring {
+            spring.tick(self.now.mono);
+        }
         self.fire_timers();
     }
 
@@ -316,6 +343,7 @@ impl Hub {
     fn finish(&mut self) {
         loop {
             self.take_notices();
+            self.take_redis();
             let Some((asked, answer)) = self.answers.pop_front() else { break };
             self.answered(asked, &answer);
         }
@@ -375,6 +403,9 @@ impl Hub {
         if let Some(memory) = &mut self.memory {
             let answer = memory.execute(self.now.mono, &op);
             self.answers.push_back((asked, answer));
+        } else if let Some(spring) = &mut self.spring {
+            let (slot, generation) = self.calls.insert(asked);
+            spring.ask(self.now.mono, Some(CallId::new(slot, generation).to_raw()), op);
         } else if self.calls.len() >= self.config.limits.inflight as usize {
             self.answers.push_back((asked, Answer::Lost));
         } else {
@@ -390,6 +421,8 @@ impl Hub {
         self.stats.asked += 1;
         if let Some(memory) = &mut self.memory {
             memory.execute(self.now.mono, &op);
+        } else if let Some(spring) = &mut self.spring {
+            spring.ask(self.now.mono, None, op);
         } else {
             self.actions.push_back(Action::Session { call: None, op });
         }

@@ -229,7 +229,7 @@ impl Hub {
                 }
                 self.hand_on(slot, Some((**record).clone()));
             }
-            Answer::Gone => self.identify(slot),
+            Answer::Gone | Answer::Vanished => self.identify(slot),
             Answer::Alive { record: None, .. } | Answer::Lost => self.refuse(slot, Refusal::Unavailable),
         }
     }
@@ -303,9 +303,9 @@ impl Hub {
                 }
                 cookie::set(&name, &cookie::encode_value(&record.id, self.config.session.encoding), &attributes)
             }
-            Answer::Gone if ends => cookie::delete(&name, &attributes),
+            Answer::Gone | Answer::Vanished if ends => cookie::delete(&name, &attributes),
             // The session ended between the request and its answer: a login then begins a new one.
-            Answer::Gone => {
+            Answer::Gone | Answer::Vanished => {
                 if let Some(slot) = slot {
                     if let Some(pending) = self.pending_mut(slot) {
                         pending.session = None;

@@ -44,6 +44,8 @@ pub(super) struct Bound {
     id: Arc<str>,
     principal: Option<Arc<str>>,
     life: Life,
+    /// It was renamed by somebody else: until then it may turn out to be another user's. The origin: it was not.
+    unsure_until: Instant,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
     first: u32,
     clients: u32,
@@ -64,9 +66,9 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn new(seed: &[u8; 16], config: &Config, now: Instant) -> Self {
         let session = &config.session;
-        let look_every_ms = match config.store {
+        let look_every_ms = match &config.store {
             Store::Memory => None,
-            Store::External => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
+            Store::External | Store::Spring(_) => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
         let touch_interval_ms = session.touch_interval_ms.min(LONGEST_TOUCH_MS);
         let times = Times { touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
@@ -164,7 +166,14 @@ impl Registry {
     }
 
     fn enter(&mut self, id: Arc<str>, now: Instant) -> u32 {
-        let bound = Bound { id, principal: None, life: Life::claimed(now), first: NONE, clients: 0 };
+        let bound = Bound {
+            id,
+            principal: None,
+            life: Life::claimed(now),
+            unsure_until: Instant::default(),
+            first: NONE,
+            clients: 0,
+        };
         let (slot, _) = self.sessions.insert(bound);
         if let Some(pulse) = self.sessions.hot_mut(slot) {
             *pulse = Pulse::new(now);
@@ -316,20 +325,16 @@ impl Hub {
     pub(super) fn noticed(&mut self, id: &str, notice: Notice<'_>) {
         self.stats.notices += 1;
         let Some(slot) = self.registry.find(id) else { return };
-        if let Notice::Renamed { to } = notice {
-            // Somebody may be bound under the new id already: what is here cannot be told from it any more.
-            if self.registry.find(to).is_some_and(|other| other != slot) || !self.registry.rename(slot, Arc::from(to)) {
-                return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
-            }
-        }
         let now = self.now.mono;
         let told = self.registry.live(slot, |life, pulse, _| match notice {
-            Notice::Expired => life.notice(now, pulse, true),
-            Notice::Deleted => life.notice(now, pulse, false),
-            Notice::Renamed { .. } => (Outcome::Same, life.renamed(now, pulse)),
+            Notice::Expired => Ok(life.notice(now, pulse, true)),
+            Notice::Deleted => Ok(life.notice(now, pulse, false)),
+            Notice::Renamed { to } => Err(to),
         });
-        if let Some((outcome, ask)) = told {
-            self.turned(slot, outcome, ask);
+        match told {
+            Some(Ok((outcome, ask))) => self.turned(slot, outcome, ask),
+            Some(Err(to)) => self.follow(slot, to),
+            None => {}
         }
     }
 
@@ -338,7 +343,7 @@ impl Hub {
         let session = &self.config.session;
         let sweep = session.sweep_interval_ms;
         let check = session.check_interval_ms.min(sweep);
-        if self.config.store == Store::External {
+        if self.config.store != Store::Memory {
             self.registry.times.look_every_ms = Some(if on { sweep } else { check });
             self.doubts = Some(Doubts { next: 0, began: self.now.mono, spread_ms: check.min(RESYNC_MS) });
         }
@@ -379,16 +384,24 @@ impl Hub {
         let loading = bound.life.loading();
         if let Answer::Alive { record: Some(record), .. } = answer {
             if bound.principal.is_some() && bound.principal != record.principal {
-                return self.end_session(slot, Cause::Rotated, Detector::Sweep, 0);
+                return self.belongs_to_another(slot, record.principal.is_some());
             }
             bound.principal.clone_from(&record.principal);
             // The same text, and the store has it already: the one that came with the handshake goes.
             if bound.id == record.id {
                 bound.id.clone_from(&record.id);
             }
+            if now >= bound.unsure_until {
+                bound.unsure_until = Instant::default();
+            }
         }
         let told = self.registry.live(slot, |life, pulse, times| life.answer(now, pulse, answer, times));
         let Some((outcome, ask)) = told else { return };
+        if let Some(bound) = self.registry.sessions.slot_mut(slot)
+            && bound.unsure_until > Instant::default()
+        {
+            bound.life.doubt(bound.unsure_until);
+        }
         let vouched = matches!(answer, Answer::Alive { .. }) && !matches!(ask, Some(Ask::Load | Ask::Check));
         let lost = matches!(answer, Answer::Lost);
         self.turned(slot, outcome, ask);
@@ -401,6 +414,43 @@ impl Hub {
                 self.registry.leave(slot);
             }
         }
+    }
+
+    /// The session goes by another id now, and somebody else has seen to it: who is bound follows.
+    ///
+    /// Who has only claimed it follows if its old id was good for the principal that is known; else the old id is good
+    /// for nothing any more, least of all for whoever logs in just now (C06, C07).
+    fn follow(&mut self, slot: u32, to: &str) {
+        if !self.registry.has_principal(slot) {
+            return self.each_pending(slot, |hub, client| {
+                hub.release(client);
+                hub.unbound(client);
+            });
+        }
+        // Somebody may be bound under the new id already: what is here cannot be told from it any more.
+        if self.registry.find(to).is_some_and(|other| other != slot) || !self.registry.rename(slot, Arc::from(to)) {
+            return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
+        }
+        let now = self.now.mono;
+        if let Some(bound) = self.registry.sessions.slot_mut(slot) {
+            // Spring writes who it is after the new id.
+            bound.unsure_until = now.after(UNSURE_MS);
+        }
+        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse)).flatten();
+        self.ask_session(slot, ask);
+    }
+
+    /// The store says that somebody else is logged in, or nobody: who was bound is closed, who has only claimed it claims
+    /// it anew, if that is of any use.
+    fn belongs_to_another(&mut self, slot: u32, somebody: bool) {
+        let Some(id) = self.registry.id(slot).cloned() else { return };
+        self.each_pending(slot, |hub, client| {
+            let socket = hub.clients.slot(client).and_then(|client| hub.live(client.socket));
+            if somebody && let Some(pending) = socket.and_then(|socket| hub.pending_mut(socket)) {
+                pending.ids.push(id.clone());
+            }
+        });
+        self.end_session(slot, Cause::Rotated, Detector::Sweep, 0);
     }
 
     /// What a turn in a session's life means for its sockets.
@@ -421,6 +471,8 @@ impl Hub {
             let id = bound.id.clone();
             let op = match ask {
                 Ask::Load => Op::Load { id },
+                // After a rename it is asked whose it is, too.
+                Ask::Check if bound.unsure_until > Instant::default() => Op::Load { id },
                 Ask::Check => Op::Check { id },
                 Ask::Touch { age_ms } => {
                     self.stats.touches += 1;
@@ -445,6 +497,10 @@ impl Hub {
 
     /// The session is over: in one step nothing more crosses its sockets, and each is closed.
     pub(super) fn end_session(&mut self, slot: u32, cause: Cause, detector: Detector, late_ms: u64) {
+        if !self.registry.passes(slot, self.now.mono) {
+            // Whoever came for the output since the deadline found nothing, whether or not the timer had fired.
+            self.each_client(slot, |hub, client| hub.lower_write(client));
+        }
         let Some(bound) = self.registry.leave(slot) else { return };
         let (mut sockets, mut client) = (0, bound.first);
         while let Some((it, under)) = self.clients.whole_mut(client) {
@@ -523,6 +579,8 @@ pub(super) fn fingerprint(id: &str) -> [u8; 6] {
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
+/// For so long after a rename it is asked again whose session it is, in milliseconds.
+const UNSURE_MS: u64 = 1_000;
 /// After a gap in the notices every bound session is asked for within this many milliseconds.
 const RESYNC_MS: u64 = 4_000;
 /// Looks are as coarse as the timers, so that they share their wake-ups.

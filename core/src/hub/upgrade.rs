@@ -63,7 +63,8 @@ impl Hub {
     /// Keeps what CONNECT has to carry until it comes. Not told is as good as none: nothing matches it.
     fn expect_token(&mut self, client: u32, record: Option<&Record>) {
         let wanted = self.config.session.connect_token.as_ref();
-        let token = wanted.and_then(|wanted| record?.shared_attribute(&wanted.attribute)).cloned();
+        let token =
+            wanted.and_then(|wanted| wanted.attributes.iter().find_map(|name| record?.shared_attribute(name))).cloned();
         let Some(it) = self.clients.slot(client).filter(|_| token.is_some()) else { return };
         let protocol = self.config.endpoints.get(usize::from(it.endpoint)).map(|at| at.protocol);
         if protocol == Some(Protocol::Stomp)

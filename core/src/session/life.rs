@@ -10,7 +10,7 @@
 //!
 //! It asks at most one question at a time. A notice that comes while a question is open may be younger than its answer,
 //! so the answer is not believed: it is asked again. Nothing ends on a guess, only on the store's word
-//! ([`Answer::Gone`]) or after [`Times::blind_ms`] without any word.
+//! ([`Answer::Gone`], [`Answer::Vanished`]) or after [`Times::blind_ms`] without any word.
 
 use super::pulse::Pulse;
 use super::{Answer, Cause, Detector};
@@ -318,6 +318,13 @@ impl Life {
                 }
             }
             Answer::Gone => (self.ended(now, kind), None),
+            Answer::Vanished => {
+                let ended = self.ended(now, kind);
+                let Outcome::Ended { cause, detector, late_ms } = ended else { return (ended, None) };
+                // Its time was not over and nobody said a word: it may well live under another id.
+                let cause = if cause == Cause::Expired { cause } else { Cause::Rotated };
+                (Outcome::Ended { cause, detector, late_ms }, None)
+            }
             Answer::Lost => {
                 self.again = None;
                 if kind == Some(Kind::Touch) {

@@ -69,6 +69,8 @@ pub enum Answer {
     },
     /// There is no such session, or it has ended.
     Gone,
+    /// It is not there any more. Whether it has ended or goes by another id now, nobody can tell.
+    Vanished,
     /// The store could not be asked, or did not answer in time. Never taken for [`Answer::Gone`].
     Lost,
 }
