@@ -29,7 +29,6 @@ mod sessions;
 mod socket;
 mod stats;
 mod stomp;
-mod timer;
 mod upgrade;
 
 use alloc::boxed::Box;
@@ -44,7 +43,7 @@ use self::actions::{Actions, Queued};
 use self::addresses::Addresses;
 use self::publish::Jobs;
 use self::sessions::{Asked, Registry};
-use self::socket::{Client, Cold, NONE, Role, Socket};
+use self::socket::{Client, Cold, NONE, Role, Socket, Under};
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError, Store};
 use crate::ids::{CallId, ClientId, SocketId};
@@ -68,7 +67,7 @@ pub struct Hub {
     now: Now,
     random: crate::random::Random,
     sockets: Slab<Socket>,
-    clients: Slab<Client>,
+    clients: Slab<Client, Under>,
     registry: Registry,
     /// The store in memory, if that is where sessions live.
     memory: Option<Box<Memory>>,
@@ -79,6 +78,7 @@ pub struct Hub {
     /// Answers of the store in memory that are still to be handled.
     answers: VecDeque<(Asked, Answer)>,
     broker: Broker,
+    /// Timers of the sockets; those of the sessions are in the registry.
     wheel: Wheel,
     addresses: Addresses,
     actions: Actions,
@@ -153,7 +153,7 @@ impl Hub {
             random,
             sockets: Slab::new(),
             clients: Slab::new(),
-            registry: Registry::new(&seed, &config),
+            registry: Registry::new(&seed, &config, now.mono),
             memory,
             spring,
             calls: Slab::new(),
@@ -208,6 +208,12 @@ impl Hub {
     /// Something happened.
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
         self.recording(|record| record.event(now, &event));
+        if let Event::Activity { client } = event
+            && now.mono <= self.now.mono
+            && self.is_only_noted(client)
+        {
+            return;
+        }
         self.begin(now);
         match event {
             Event::Received { socket, bytes } => {
@@ -226,8 +232,8 @@ impl Hub {
                 }
             }
             Event::Activity { client } => {
-                if self.clients.get(client.slot(), client.generation()).is_some() {
-                    self.renew_client(client.slot());
+                if let Some(Under(session)) = self.clients.hot_of(client.slot(), client.generation()) {
+                    self.activity(session);
                 }
             }
             Event::Answer { call, answer } => {
@@ -280,7 +286,8 @@ impl Hub {
         if self.doubts.is_some() || self.drained.is_some() {
             return Some((self.now.mono, "pass"));
         }
-        let timer = self.wheel.next_deadline().map(|at| (at, "timer"));
+        let timer = [self.wheel.next_deadline(), self.registry.next_deadline()].into_iter().flatten().min();
+        let timer = timer.map(|at| (at, "timer"));
         let close = self.closing.next().map(|at| (at, "close"));
         let expiry = self.memory.as_ref().and_then(|memory| memory.next_deadline()).map(|at| (at, "session"));
         let redis = self.spring.as_ref().and_then(|spring| spring.next_deadline()).map(|at| (at, "redis"));
@@ -427,10 +434,7 @@ impl Hub {
     fn held(&self, socket: &Socket) -> bool {
         matches!(socket.role, Role::Ws | Role::Lingering)
             && socket.client != NONE
-            && self
-                .clients
-                .slot(socket.client)
-                .is_some_and(|client| !self.registry.passes(client.session, self.now.mono))
+            && !self.registry.passes(self.under(socket.client), self.now.mono)
     }
 
     /// The embedder's token of a client's socket.
@@ -440,7 +444,7 @@ impl Hub {
     }
 
     fn principal(&self, client: u32) -> Option<Arc<str>> {
-        self.clients.slot(client).and_then(|client| self.registry.principal(client.session))
+        self.registry.principal(self.under(client))
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::closing::Code;
-use super::socket::Role;
+use super::socket::{Mark, Role};
 use super::{Action, Hub};
 use crate::session::Cause;
 use crate::ws;
@@ -36,7 +36,7 @@ impl Hub {
     pub(super) fn write_client(&mut self, client: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let now = self.now.mono;
         let Some(it) = self.clients.slot_mut(client) else { return };
-        it.told = now;
+        it.tell(now);
         let socket = it.socket;
         if let Some(slot) = self.live(socket)
             && self.sockets.slot(slot).is_some_and(|socket| !socket.gated)
@@ -54,7 +54,7 @@ impl Hub {
             self.stats.slow += 1;
             return self.close_client_of(slot, Cause::Slow, Code::Slow);
         }
-        if self.now.mono.after(self.config.limits.send_time_ms) < socket.armed.next() {
+        if self.now.mono.after(self.config.limits.send_time_ms) < self.wheel.armed(slot) {
             self.arm_socket(slot);
         }
         self.raise_write(slot);
@@ -92,7 +92,7 @@ impl Hub {
         let left = cold.output.len();
         self.buffered = self.buffered.saturating_sub(taken);
         self.stats.sent_bytes += taken as u64;
-        socket.blocked = left > 0;
+        socket.marks.set(Mark::Blocked, left > 0);
         if left > 0 {
             return;
         }

@@ -166,7 +166,7 @@ impl Hub {
                 Job::Frame { client, frame } => {
                     budget -= 1;
                     if let Some(it) = self.clients.get_mut(client.slot(), client.generation()) {
-                        it.told = self.now.mono;
+                        it.tell(self.now.mono);
                         let socket = it.socket;
                         if let Some(slot) = self.live(socket) {
                             self.write_shared(slot, &[&frame]);
@@ -230,7 +230,7 @@ impl Hub {
             let Some(receiver) = self.broker.next(fanout) else { return true };
             *budget -= 1;
             let Some(client) = self.clients.slot_mut(receiver.client) else { continue };
-            client.told = self.now.mono;
+            client.tell(self.now.mono);
             let (version, socket) = (client.version, client.socket);
             let Some(slot) = self.live(socket) else { continue };
             if self.sockets.slot(slot).is_none_or(|socket| socket.gated) {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::Hub;
 use super::action::{Action, Change, Request, Response};
 use super::sessions::Asked;
-use super::socket::{Pending, Role, Stage};
+use super::socket::{Mark, Pending, Role, Stage};
 use crate::config::{Endpoint, Login};
 use crate::http::{self, BodyDecoder, Exchange, Refusal, cookie};
 use crate::ids::SocketId;
@@ -72,7 +72,7 @@ impl Hub {
         socket.role = Role::Waiting;
         socket.since = now;
         socket.spoke = true;
-        let (secure, peer) = (socket.secure, self.addresses.get(socket.address));
+        let (secure, peer) = (socket.marks.has(Mark::Secure), self.addresses.get(socket.address));
         let located = request.locate(&self.config.proxies, peer, secure);
         let id = self.socket_id(slot);
         let pending = Pending::new(request);

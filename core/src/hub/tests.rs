@@ -49,6 +49,12 @@ fn say(hub: &mut Hub, now: Now, socket: SocketId, command: Command, headers: &[(
 }
 
 #[test]
+fn what_is_kept_for_every_client_is_small() {
+    assert_eq!((size_of::<Option<Socket>>(), size_of::<Option<Client>>()), (64, 36));
+    assert_eq!(size_of::<Option<sessions::Bound>>(), 80);
+}
+
+#[test]
 fn a_busy_client_leaves_no_timers_behind() {
     let mut hub = Hub::new(Config::default(), [9; 16], at(0)).expect("a valid configuration");
     let socket = hub.open(at(0), Open { token: 0, address: None, secure: false }).expect("room");

@@ -3,13 +3,13 @@
 use alloc::sync::Arc;
 
 use super::request::protocols;
-use super::socket::{Client, NONE, Phase, Role};
+use super::socket::{Client, NONE, Phase, Role, Under};
 use super::{Action, Hub};
 use crate::config::{Login, Protocol};
 use crate::http::{self, Refusal};
 use crate::ids::ClientId;
 use crate::session::Record;
-use crate::{stomp, ws};
+use crate::ws;
 
 impl Hub {
     /// A handshake that is in order came to this endpoint.
@@ -23,19 +23,7 @@ impl Hub {
         let Some(at) = self.config.endpoints.get(endpoint) else { return };
         let login = at.login;
         let socket = self.socket_id(slot);
-        let (client, _) = self.clients.insert(Client {
-            socket,
-            session: NONE,
-            next: NONE,
-            previous: NONE,
-            subscriptions: NONE,
-            beat_out_ms: 0,
-            beat_in_ms: 0,
-            told: self.now.mono,
-            version: stomp::Version::V1_0,
-            phase: Phase::Pending,
-            endpoint: endpoint as u8,
-        });
+        let (client, _) = self.clients.insert(Client::new(socket, endpoint as u8, self.now.mono));
         if let Some(socket) = self.sockets.slot_mut(slot) {
             socket.client = client;
             socket.endpoint = endpoint as u8;
@@ -57,7 +45,7 @@ impl Hub {
 
     /// The store vouched for the session of this client, and told what is in it.
     pub(super) fn bound(&mut self, client: u32, record: Option<&Record>) {
-        let Some(session) = self.clients.slot(client).map(|client| client.session) else { return };
+        let session = self.under(client);
         if !self.registry.has_principal(session) {
             self.release(client);
             return self.claim_next(client);
@@ -152,7 +140,7 @@ impl Hub {
 
     /// Whose session a client is under, and its id.
     pub fn session_of(&self, client: ClientId) -> Option<(Arc<str>, Arc<str>)> {
-        let it = self.clients.get(client.slot(), client.generation())?;
-        Some((self.registry.id(it.session)?.clone(), self.registry.principal(it.session)?))
+        let Under(session) = self.clients.hot_of(client.slot(), client.generation())?;
+        Some((self.registry.id(session)?.clone(), self.registry.principal(session)?))
     }
 }

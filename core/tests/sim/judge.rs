@@ -42,6 +42,7 @@ pub(crate) struct Judge {
     touch_interval_ms: u64,
     timeout_ms: u64,
     reply_ms: u64,
+    blind_ms: u64,
     memory: bool,
     seats: BTreeMap<usize, Seat>,
     /// When each session ended, in truth.
@@ -56,6 +57,8 @@ pub(crate) struct Judge {
     closes: BTreeMap<(usize, SocketId), u32>,
     /// When each hub believes that a session ends, by the last answer.
     believed: BTreeMap<(usize, Arc<str>), u64>,
+    /// When the store last vouched for a session, to each hub.
+    confirmed: BTreeMap<(usize, Arc<str>), u64>,
     /// Sessions that the store has vouched for since there was last a doubt.
     clear: BTreeSet<(usize, Arc<str>)>,
     /// Sessions that each hub was told are no more.
@@ -84,6 +87,7 @@ impl Judge {
             touch_interval_ms: plan.touch_interval_ms,
             timeout_ms: plan.timeout_ms,
             reply_ms: config.session.reply_ms,
+            blind_ms: config.session.blind_ms,
             memory: plan.memory,
             seats: BTreeMap::new(),
             ends: BTreeMap::new(),
@@ -94,6 +98,7 @@ impl Judge {
             touches: BTreeMap::new(),
             closes: BTreeMap::new(),
             believed: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
             clear: BTreeSet::new(),
             gone: BTreeSet::new(),
             cut: BTreeMap::new(),
@@ -146,7 +151,11 @@ impl Judge {
             }
             Cause::Rotated => assert!(self.renamed.values().any(|to| *to == id), "{id} never got another id"),
             Cause::StoreLost => {
-                assert!(!self.outages.is_empty() || self.away_since.is_some(), "the store was never away");
+                let confirmed = self.confirmed.get(&(self.seats[&n].hub, id)).copied().unwrap_or(0);
+                assert!(
+                    now >= confirmed + self.blind_ms,
+                    "the store vouched at {confirmed} for client {n}, given up at {now}"
+                );
             }
             Cause::Violation => assert!(self.seats[&n].parted, "client {n} broke nothing"),
             _ => {}
@@ -247,10 +256,10 @@ impl Judge {
 
     pub(crate) fn renamed(&mut self, _: u64, from: &Arc<str>, to: &Arc<str>) {
         self.renamed.insert(from.clone(), to.clone());
-        let told: Vec<_> =
-            self.deadlines.iter().filter(|((_, id), _)| id == from).map(|((hub, _), at)| (*hub, *at)).collect();
-        for (hub, at) in told {
-            self.deadlines.insert((hub, to.clone()), at);
+        for book in [&mut self.deadlines, &mut self.confirmed] {
+            let told: Vec<_> =
+                book.iter().filter(|((_, id), _)| id == from).map(|((hub, _), at)| (*hub, *at)).collect();
+            book.extend(told.into_iter().map(|(hub, at)| ((hub, to.clone()), at)));
         }
         self.clear.retain(|(_, id)| id != from);
     }
@@ -258,7 +267,11 @@ impl Judge {
     /// A hub is told that something befell a session: until the store has answered a question asked after that, nothing
     /// may cross.
     pub(crate) fn noticed(&mut self, now: u64, hub: usize, id: &Arc<str>) {
-        let id = self.current(id);
+        if self.renamed.contains_key(id) {
+            // What befell an id that the session no longer has is no concern of it.
+            return;
+        }
+        let id = id.clone();
         if self.seats.values().any(|seat| seat.hub == hub && !seat.closed && self.is_of(seat, &id)) {
             self.clear.remove(&(hub, id.clone()));
             self.doubts.insert((hub, id), now);
@@ -287,6 +300,8 @@ impl Judge {
             assert!(touches.count <= most, "{} touches of {id} by hub {hub} in {time} ms", touches.count);
         }
         if let Some(call) = call {
+            // One question at a time: an earlier one was given up, or asked for clients that are gone.
+            self.calls.retain(|(of, _), (other, _)| *of != hub || other != id);
             self.calls.insert((hub, call), (id.clone(), now));
         }
     }
@@ -315,6 +330,7 @@ impl Judge {
             let known = self.deadlines.entry(key.clone()).or_insert(deadline);
             *known = (*known).max(deadline);
             self.believed.insert(key.clone(), deadline);
+            self.confirmed.insert(key.clone(), now);
             let open = self
                 .calls
                 .iter()
