@@ -258,6 +258,8 @@ fn everything(server: &mut Server) -> (String, Vec<SocketId>) {
     server.hub.answer(now(server), client, "/app/list", "a\u{e4}:\\", &message);
     server.hub.publish(now(server), To::User { principal: "rob", destination: "/queue/m" }, &message);
     server.hub.publish(now(server), To::Destination("/topic/x"), &Message::default());
+    server.hub.announce(now(server), b"to \xff others");
+    server.hub.handle(now(server), Event::Relayed { publication: b"\x01\x02\0\0\0\0from another" });
     server.hub.handle(now(server), Event::Activity { client });
     server.work();
     let page = server.open();

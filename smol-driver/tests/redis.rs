@@ -480,3 +480,122 @@ fn two_nodes_close_each_others_sockets() {
     assert_eq!((here.closed().0, there.closed().0), (1008, 1008));
     luke.stays_open(Duration::from_millis(100));
 }
+
+/// What README tells an operator to allow, and no more.
+const ACL: &[&str] = &[
+    "on",
+    ">secret",
+    "~spring:session:*",
+    "&spring:session:*",
+    "&__keyevent@0__:*",
+    "+ping",
+    "+client|setname",
+    "+config|get",
+    "+config|set",
+    "+subscribe",
+    "+publish",
+    "+eval",
+    "+evalsha",
+    "+script|load",
+    "+time",
+    "+type",
+    "+exists",
+    "+pttl",
+    "+pexpire",
+    "+persist",
+    "+del",
+    "+rename",
+    "+renamenx",
+    "+set",
+    "+hset",
+    "+hmget",
+    "+sadd",
+    "+srem",
+    "+zadd",
+    "+zrem",
+    "+zrange",
+    "+zrangebyscore",
+    "+srandmember",
+];
+
+/// A Redis with a user of these rights, and a node that is this user.
+fn with_rights(rights: &[&str]) -> World {
+    let redis = RedisServer::start();
+    assert_eq!(redis.ask(&[&["ACL", "SETUSER", "tethered", "reset"], rights].concat()), "OK");
+    let url = format!("--redis=redis://tethered:secret@127.0.0.1:{}", redis.port);
+    let node = Process::start(&[&url, "--touch-interval=0s", "--sweep-interval=1s"]);
+    node.says("msg=\"redis connected\" connection=commands");
+    node.says("msg=\"redis connected\" connection=notices");
+    World { redis, node }
+}
+
+/// All that the server does on a Redis: a session that is made, used, renamed, ended, and one that is ended by others.
+fn everything(world: &World) {
+    let mut browser = Browser::log_in(world.node.address, "rob");
+    let (mut stomp, mut second) = (browser.stomp(), browser.stomp());
+    stomp.done("SEND", &[("destination", "/app/nothing")], "");
+    let id = browser.session();
+    browser.log_out();
+    assert_eq!((stomp.closed().0, second.closed().0), (1008, 1008));
+    assert_eq!(world.redis.ask(&["EXISTS", &keys::expires(&id)]), "0");
+    let (id, browser) = world.visitor(Layout::Indexed, 60);
+    let mut stomp = browser.stomp();
+    stomp.done("SEND", &[("destination", "/app/nothing")], "");
+    std::thread::sleep(Duration::from_millis(1_500));
+    stomp.stays_open(Duration::from_millis(100));
+    let late = closes(&mut stomp, || drop(world.redis.ask(&["DEL", &keys::hash(&id), &keys::expires(&id)])));
+    assert!(late < Duration::from_secs(6), "{late:?}");
+}
+
+#[test]
+fn the_rights_that_readme_lists_are_enough() {
+    let world = with_rights(ACL);
+    until("the subscription", || world.redis.ask(&["PUBSUB", "CHANNELS", "__keyevent*"]).contains("expired"));
+    everything(&world);
+    let log = world.node.log();
+    assert!(!log.contains("redis alarm") && !log.contains("secret"), "{log}");
+    let refused = world.redis.ask(&["ACL", "LOG"]);
+    assert_eq!(refused, "", "nothing was refused");
+}
+
+#[test]
+fn without_the_right_to_config_or_scripts_it_says_so_and_works_on() {
+    for (without, kind) in [("config", "no-notices"), ("script", "no-scripts")] {
+        let mut rights: Vec<&str> = ACL
+            .iter()
+            .copied()
+            .filter(|right| {
+                let name = right.trim_start_matches('+');
+                match without {
+                    "config" => !name.starts_with("config"),
+                    _ => !name.starts_with("eval") && !name.starts_with("script"),
+                }
+            })
+            .collect();
+        if without == "script" {
+            rights.extend(["+watch", "+unwatch", "+multi", "+exec", "+hmset"]);
+        }
+        let world = with_rights(&rights);
+        everything(&world);
+        world.node.says(&format!("kind={kind}"));
+        assert!(world.node.log().matches(&format!("kind={kind}")).count() <= 2, "{}", world.node.log());
+    }
+}
+
+#[test]
+fn a_pause_of_30_seconds_closes_nobody_who_lives_and_all_who_ended() {
+    let world = World::new();
+    let (_, living) = world.visitor(Layout::Indexed, 300);
+    let mut living = living.stomp();
+    let mut ending: Vec<Stomp> = (0..5).map(|_| world.visitor(Layout::Indexed, 10).1.stomp()).collect();
+    world.redis.ask(&["CLIENT", "PAUSE", "30000", "ALL"]);
+    living.stays_open(Duration::from_secs(5));
+    ending[0].stays_open(Duration::from_secs(22));
+    let since = now();
+    for stomp in &mut ending {
+        assert_eq!(stomp.closed().0, 1008);
+    }
+    assert!(now().saturating_duration_since(since) < Duration::from_secs(15), "soon after it is back");
+    living.stays_open(Duration::from_millis(500));
+    living.done("SEND", &[("destination", "/app/nothing")], "");
+}
