@@ -5,6 +5,9 @@ LONG_STEPS="sim fuzzing"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
 [ -z "$conformance" ] || STEPS="$STEPS autobahn stomp browser stomppy"
+# A Spring application to share sessions with, where it is found: README.md in its folder says what it is.
+spring=$(cd "${SPRING_REFERENCE:-../shared/spring-reference}" 2>/dev/null && pwd || true)
+[ -z "$spring" ] || STEPS="$STEPS spring"
 
 about() {
     case $1 in
@@ -20,6 +23,7 @@ about() {
         stomp) echo "STOMP 1.0, 1.1 and 1.2 over WebSocket" ;;
         browser) echo "@stomp/stompjs in headless Chromium" ;;
         stomppy) echo "stomp.py, a client of others" ;;
+        spring) echo "one session store with a real Spring application: logins, renewals, ends, races" ;;
         sim) echo "100,000 seeds of the simulator, each run twice" ;;
         fuzzing) echo "each fuzz target for ten minutes (FUZZ_SECONDS=$FUZZ_SECONDS) with libFuzzer" ;;
     esac
@@ -147,6 +151,11 @@ step_stomppy() {
     python=$(python_env stomppy -r "$conformance/clients/requirements.txt")
     start_conformance_server
     "$python" "$conformance/clients/smoke_stomppy.py" "ws://127.0.0.1:$port/stomp"
+}
+
+# Each test has its turn: they share an application, and measure times.
+step_spring() {
+    SPRING_REFERENCE=$spring cargo test --locked -p tethered-smol --test spring -- --ignored --test-threads=1
 }
 
 step_sim() {

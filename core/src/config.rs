@@ -34,6 +34,9 @@ pub struct Config {
     pub application_prefix: String,
     /// Who may SEND and SUBSCRIBE where.
     pub rules: Rules,
+    /// Whether there are other hubs that get what is published here, and the other way round:
+    /// [`Action::Relay`](crate::hub::Action::Relay). Default no.
+    pub relay: bool,
     /// What the server offers: it can send every `.0` ms, and wants something every `.1` ms. Default `(0, 0)`: none.
     pub heart_beat_ms: (u32, u32),
     /// What a stranger may send, hold and cost.
@@ -123,8 +126,8 @@ pub struct Session {
 pub struct ConnectToken {
     /// The header of CONNECT that carries it, in this case. Spring's is `X-CSRF-TOKEN`.
     pub header: String,
-    /// The attribute of the session that holds it, as plain text.
-    pub attribute: String,
+    /// The attributes of the session that may hold it, as plain text; the first that is there does.
+    pub attributes: Vec<String>,
 }
 
 /// Which messages of a user renew the session. What is sent *to* a user never does.
@@ -243,7 +246,9 @@ pub enum ConfigError {
     #[error("session.check_interval_ms, sweep_interval_ms and blind_ms must be at least 10")]
     Interval,
     /// A name in [`ConnectToken`].
-    #[error("connect_token needs the name of an attribute, and of a header without colon, line end or space")]
+    #[error(
+        "connect_token needs the name of an attribute, none of them empty, and of a header without colon, line end or space"
+    )]
     ConnectToken,
     /// The prefix of application destinations.
     #[error("application_prefix must begin with / and must not end with it")]
@@ -264,6 +269,7 @@ impl Default for Config {
             proxies: http::Proxies::default(),
             application_prefix: "/app".to_owned(),
             rules: Rules::open(),
+            relay: false,
             heart_beat_ms: (0, 0),
             limits: Limits::default(),
         }
@@ -382,8 +388,11 @@ impl Config {
         if self.session.cookie.is_empty() || !self.session.cookie.bytes().all(token) {
             return Err(ConfigError::CookieName);
         }
-        if let Some(ConnectToken { header, attribute }) = &self.session.connect_token
-            && (attribute.is_empty() || header.is_empty() || !header.bytes().all(|b| b.is_ascii_graphic() && b != b':'))
+        if let Some(ConnectToken { header, attributes }) = &self.session.connect_token
+            && (attributes.is_empty()
+                || attributes.iter().any(String::is_empty)
+                || header.is_empty()
+                || !header.bytes().all(|b| b.is_ascii_graphic() && b != b':'))
         {
             return Err(ConfigError::ConnectToken);
         }

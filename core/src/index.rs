@@ -41,7 +41,7 @@ impl Index {
         hash(self.hasher, &[name])
     }
 
-    /// The hash of all parts in a row, as if they were one name.
+    /// The hash of a name that is these parts in a row.
     pub(crate) fn hash_parts(&self, parts: &[&[u8]]) -> u64 {
         hash(self.hasher, parts)
     }
@@ -51,12 +51,12 @@ impl Index {
         self.tables.get(table_of(hash))?.find(hash, |slot| eq(*slot)).copied()
     }
 
-    /// Adds a slot whose name has this hash and is not in here yet. `name_of` answers the names of slots that are, and
-    /// is asked for those of one table when that grows.
-    pub(crate) fn insert<'n>(&mut self, hash: u64, slot: u32, name_of: impl Fn(u32) -> &'n [u8]) {
+    /// Adds a slot whose name has this hash and is not in here yet. `parts_of` answers the names of slots that are, each
+    /// in parts, and is asked for those of one table when that grows.
+    pub(crate) fn insert<'n, const N: usize>(&mut self, hash: u64, slot: u32, parts_of: impl Fn(u32) -> [&'n [u8]; N]) {
         let hasher = self.hasher;
         if let Some(table) = self.tables.get_mut(table_of(hash)) {
-            table.insert_unique(hash, slot, |slot| self::hash(hasher, &[name_of(*slot)]));
+            table.insert_unique(hash, slot, |slot| self::hash(hasher, &parts_of(*slot)));
             self.len += 1;
         }
     }
@@ -103,7 +103,7 @@ impl Interner {
         }
         let key = self.names.insert(Name { bytes: name.into(), count: 1 });
         let names = &self.names;
-        self.index.insert(hash, key, |key| names.get(key).map_or(&[], |name| &*name.bytes));
+        self.index.insert(hash, key, |key| [names.get(key).map_or(&[], |name| &*name.bytes)]);
         key
     }
 
@@ -181,7 +181,7 @@ mod tests {
         let name_of = |slot: u32| names[slot as usize].as_bytes();
         let mut index = Index::new(&SEED);
         for (slot, name) in names.iter().enumerate() {
-            index.insert(index.hash(name.as_bytes()), slot as u32, name_of);
+            index.insert(index.hash(name.as_bytes()), slot as u32, |slot| [name_of(slot)]);
         }
         assert_eq!(index.len(), names.len());
         for (slot, name) in names.iter().enumerate() {
@@ -217,7 +217,7 @@ mod tests {
         let names: Vec<_> = (0..256_000).map(|n| format!("{n}")).collect();
         let mut index = Index::new(&SEED);
         for (slot, name) in names.iter().enumerate() {
-            index.insert(index.hash(name.as_bytes()), slot as u32, |slot| names[slot as usize].as_bytes());
+            index.insert(index.hash(name.as_bytes()), slot as u32, |slot| [names[slot as usize].as_bytes()]);
         }
         assert!(index.tables.iter().all(|table| (800..1_200).contains(&table.len())));
     }

@@ -17,7 +17,8 @@ const HEADER: &str = "X-CSRF-TOKEN";
 
 fn server() -> Server {
     Server::with(|config| {
-        config.session.connect_token = Some(ConnectToken { header: HEADER.to_owned(), attribute: "csrf".to_owned() });
+        config.session.connect_token =
+            Some(ConnectToken { header: HEADER.to_owned(), attributes: vec!["csrf".to_owned()] });
         config.endpoints.push(Endpoint { login: Login::None, ..Endpoint::stomp("/open") });
     })
     .serves_nobody_after()
@@ -150,7 +151,7 @@ fn a_handshake_during_another_question_is_told_the_token_too() {
     for (open, renamed) in ["touch", "load", "nothing"].into_iter().flat_map(|open| [(open, false), (open, true)]) {
         let mut server = Server::with(|config| {
             config.store = Store::External;
-            let token = ConnectToken { header: HEADER.to_owned(), attribute: "csrf".to_owned() };
+            let token = ConnectToken { header: HEADER.to_owned(), attributes: vec!["csrf".to_owned()] };
             config.session.connect_token = Some(token);
         })
         .serves_nobody_after();

@@ -258,6 +258,39 @@ fn what_was_queued_after_the_deadline_is_announced_once_it_may_pass() {
 }
 
 #[test]
+fn who_came_in_vain_after_the_deadline_is_told_of_what_is_left() {
+    // The socket can be written again after the deadline, and before the answer that ends the session, or before it is
+    // closed since too much waits for it.
+    for (slow, code) in [(false, 1008), (true, 4500)] {
+        let (mut server, socket) = bound(10);
+        server.say(socket, "SEND", &[("destination", "/app/a")], "");
+        let calls = asked(&mut server);
+        server.stall(socket, 20);
+        publish(&mut server);
+        server.jump_to(server.now().mono.as_millis() + 11);
+        server.tick();
+        server.unstall(socket);
+        let begun = server.output(socket);
+        assert_eq!(begun.len(), 20, "held");
+        if slow {
+            let body = vec![b'x'; 512 * 1024];
+            let message = Message { body: &body, ..Message::default() };
+            server.hub.publish(server.now(), To::Destination("/topic/a"), &message);
+            server.work();
+        } else {
+            answer(&mut server, calls[0], Answer::Gone);
+        }
+        let frames = wire::frames(&[begun, server.output(socket)].concat());
+        assert!(
+            matches!(&frames[..], [begun, close] if begun.is_message()
+            && close.close().is_some_and(|(is, _)| is == code)),
+            "{frames:?}"
+        );
+        assert!(server.is_shut(socket));
+    }
+}
+
+#[test]
 fn a_closing_socket_is_held_in_doubt_and_goes_on_after_it() {
     for alive in [true, false] {
         let (mut server, socket) = bound(TIMEOUT_MS);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::Publication;
 use crate::http;
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::redis::{Command, Connection};
@@ -67,6 +68,19 @@ pub enum Action {
         connection: Connection,
         /// The command.
         command: Command,
+    },
+    /// Pass this on to all other hubs, in order, to be handed in there with [`Event::Relayed`](super::Event::Relayed).
+    /// Only with [`Config::relay`](crate::config::Config::relay).
+    Relay {
+        /// What to pass on.
+        publication: Publication,
+    },
+    /// The application of another hub said something: [`Hub::announce`](super::Hub::announce).
+    Announced {
+        /// The name of that hub. Each time it starts it has another.
+        hub: Box<str>,
+        /// What was said.
+        body: Bytes,
     },
     /// Something about the session store that an operator should know: for the log.
     Alarm(Alarm),

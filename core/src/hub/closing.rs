@@ -122,11 +122,13 @@ impl Hub {
     /// the session has to reach it too.
     fn remove_client(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>, unsent: Unsent) -> Option<u32> {
         let id = self.client_id(client);
+        let bound = self.under(client) != NONE;
         let it = self.clients.slot_mut(client)?;
-        let (socket, phase, bound) = (it.socket, it.phase, it.session != NONE);
+        let (socket, phase) = (it.socket, it.phase);
         self.broker.remove(&mut it.subscriptions);
         let slot = self.live(socket);
-        let waits = slot.and_then(|slot| self.sockets.slot(slot)).is_some_and(|socket| socket.unsent() > 0);
+        let at = slot.and_then(|slot| self.sockets.slot(slot));
+        let (waits, held) = at.map_or((false, false), |at| (at.unsent() > 0, self.held(at)));
         let stays = unsent == Unsent::Kept && bound && waits && self.clients.renew(client);
         if let Some(it) = self.clients.slot_mut(client).filter(|_| stays) {
             it.phase = Phase::Over;
@@ -151,8 +153,9 @@ impl Hub {
             cold.unfinished = super::socket::Unfinished::default();
             cold.pong = None;
             cold.token = None;
-            // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing.
-            at.write_raised &= !cold.output.is_empty();
+            // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing, as did
+            // one that came while it was held.
+            at.write_raised &= !cold.output.is_empty() && !held;
         }
         self.buffered = self.buffered.saturating_sub(freed);
         if phase == Phase::Joined {

@@ -9,18 +9,6 @@ use crate::session::{Answer, Cause};
 use crate::time::Instant;
 use crate::ws;
 
-const SOCKET: u64 = 0;
-const SESSION: u64 = 1;
-
-/// The wheel's key of a session's timer: kind, generation (24 bits), slot.
-pub(super) fn session_key(slot: u32, generation: u32) -> u64 {
-    key(SESSION, slot, generation)
-}
-
-fn key(kind: u64, slot: u32, generation: u32) -> u64 {
-    kind << 56 | u64::from(generation & 0x00ff_ffff) << 32 | u64::from(slot)
-}
-
 impl Hub {
     /// Fires what is due, so much a turn.
     pub(super) fn fire_timers(&mut self) {
@@ -35,35 +23,28 @@ impl Hub {
             }
         }
         let mut budget = TIMERS_A_TURN;
-        while let Some(key) = self.wheel.pop(self.now.mono, &mut budget) {
-            let (kind, generation, slot) = (key >> 56, (key >> 32) as u32 & 0x00ff_ffff, key as u32);
-            if kind == SESSION {
-                if self.registry.generation(slot).is_some_and(|now| now & 0x00ff_ffff == generation) {
-                    self.session_due(slot);
-                }
-            } else if self.sockets.generation(slot).is_some_and(|now| now & 0x00ff_ffff == generation) {
-                self.socket_due(slot);
-            }
+        while let Some(session) = self.registry.pop_look(self.now.mono, &mut budget) {
+            self.tick_session(session);
+        }
+        let mut budget = TIMERS_A_TURN;
+        while let Some(session) = self.registry.pop_due(self.now.mono, &mut budget) {
+            self.session_due(session);
+        }
+        let mut budget = TIMERS_A_TURN;
+        while let Some(socket) = self.wheel.pop(self.now.mono, &mut budget) {
+            self.socket_due(socket);
         }
     }
 
     /// Arms the socket's timer for the next thing that may become due, if none is armed for then.
     pub(super) fn arm_socket(&mut self, slot: u32) {
-        let due = self.due(slot);
-        let Some(generation) = self.sockets.generation(slot) else { return };
-        let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if socket.armed.lower(due) {
-            self.wheel.arm(key(SOCKET, slot, generation), due);
+        if self.sockets.slot(slot).is_some() {
+            self.wheel.arm(slot, self.due(slot));
         }
     }
 
     fn socket_due(&mut self, slot: u32) {
-        let now = self.now.mono;
-        let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if !socket.armed.fired(now) {
-            return;
-        }
-        if self.due(slot) <= now {
+        if self.due(slot) <= self.now.mono {
             self.overdue(slot);
         }
         self.arm_socket(slot);
@@ -215,7 +196,7 @@ fn coarse(at: Instant) -> Instant {
 }
 
 const COARSE_MS: u64 = 250;
-/// How many timers one turn fires: well under 10 ms of work.
+/// How many timers of each kind one turn fires: well under 10 ms of work.
 const TIMERS_A_TURN: usize = 512;
 /// After both Close frames the peer has this long to end the connection, in milliseconds.
 const ANSWERED_MS: u64 = 900;

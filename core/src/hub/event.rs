@@ -70,6 +70,12 @@ pub enum Event<'a> {
         /// Which one.
         connection: Connection,
     },
+    /// Another hub passed something on: the bytes of its [`Action::Relay`](super::Action::Relay), in order. A hub's own
+    /// may come back to it: they are ignored.
+    Relayed {
+        /// [`Publication::as_bytes`](super::Publication::as_bytes), as they were sent.
+        publication: &'a [u8],
+    },
     /// The store says that something befell a session. It is checked before it is believed.
     Notice {
         /// The session's id.

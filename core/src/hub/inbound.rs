@@ -48,8 +48,10 @@ impl Hub {
     /// has fired.
     pub(super) fn may_pass(&self, slot: u32) -> bool {
         let Some(socket) = self.sockets.slot(slot) else { return false };
-        let Some(client) = self.clients.slot(socket.client) else { return true };
-        !self.jobs.is_full() && self.registry.passes(client.session, self.now.mono)
+        if socket.client == NONE {
+            return true;
+        }
+        !self.jobs.is_full() && self.registry.passes(self.under(socket.client), self.now.mono)
     }
 
     /// Keeps input that cannot be handled yet, up to one message, and has reading stopped.
@@ -243,11 +245,7 @@ impl Hub {
     }
 
     pub(super) fn renew_client(&mut self, client: u32) {
-        if let Some(session) = self.clients.slot(client).map(|client| client.session)
-            && session != NONE
-        {
-            self.activity(session);
-        }
+        self.activity(self.under(client));
     }
 
     fn endpoint_path(&self, endpoint: usize) -> Arc<str> {

@@ -3,7 +3,8 @@
 //! Four kinds of methods:
 //! - *the world*: [`Hub::open`], [`Hub::handle`];
 //! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
-//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::answer`], [`Hub::send`], [`Hub::end`], [`Hub::drain`];
+//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::announce`], [`Hub::answer`], [`Hub::send`],
+//!   [`Hub::end`], [`Hub::drain`];
 //! - *looking*: [`Hub::stats`], and [`record`] for what came in.
 //!
 //! Any number of calls may come before a drain of the actions; batching is the point. One turn is bounded: what is left
@@ -22,12 +23,12 @@ mod output;
 mod publish;
 pub mod record;
 mod redis;
+mod relay;
 mod request;
 mod sessions;
 mod socket;
 mod stats;
 mod stomp;
-mod timer;
 mod upgrade;
 
 use alloc::boxed::Box;
@@ -42,7 +43,7 @@ use self::actions::{Actions, Queued};
 use self::addresses::Addresses;
 use self::publish::Jobs;
 use self::sessions::{Asked, Registry};
-use self::socket::{Client, Cold, NONE, Role, Socket};
+use self::socket::{Client, Cold, NONE, Role, Socket, Under};
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError, Store};
 use crate::ids::{CallId, ClientId, SocketId};
@@ -56,6 +57,7 @@ use crate::wheel::Wheel;
 pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
 pub use self::app::{Message, Payload, To, Who};
 pub use self::event::{Event, Notice};
+pub use self::relay::Publication;
 pub use self::stats::Stats;
 
 /// A whole server as one state machine. See the [module's documentation](self) for the order of calls.
@@ -65,7 +67,7 @@ pub struct Hub {
     now: Now,
     random: crate::random::Random,
     sockets: Slab<Socket>,
-    clients: Slab<Client>,
+    clients: Slab<Client, Under>,
     registry: Registry,
     /// The store in memory, if that is where sessions live.
     memory: Option<Box<Memory>>,
@@ -76,6 +78,7 @@ pub struct Hub {
     /// Answers of the store in memory that are still to be handled.
     answers: VecDeque<(Asked, Answer)>,
     broker: Broker,
+    /// Timers of the sockets; those of the sessions are in the registry.
     wheel: Wheel,
     addresses: Addresses,
     actions: Actions,
@@ -93,6 +96,8 @@ pub struct Hub {
     /// Tells the message ids of one run of the server from another's.
     run: alloc::string::String,
     published: u64,
+    /// What other hubs know this one by.
+    name: alloc::string::String,
     /// How far a drain has come.
     drained: Option<u32>,
     buffered: usize,
@@ -144,10 +149,11 @@ impl Hub {
             closing: closing::Pacer::new(config.limits.close_rate, now.mono),
             now,
             run: random.run(),
+            name: relay::name(&mut random, config.relay),
             random,
             sockets: Slab::new(),
             clients: Slab::new(),
-            registry: Registry::new(&seed, &config),
+            registry: Registry::new(&seed, &config, now.mono),
             memory,
             spring,
             calls: Slab::new(),
@@ -202,6 +208,12 @@ impl Hub {
     /// Something happened.
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
         self.recording(|record| record.event(now, &event));
+        if let Event::Activity { client } = event
+            && now.mono <= self.now.mono
+            && self.is_only_noted(client)
+        {
+            return;
+        }
         self.begin(now);
         match event {
             Event::Received { socket, bytes } => {
@@ -220,8 +232,8 @@ impl Hub {
                 }
             }
             Event::Activity { client } => {
-                if self.clients.get(client.slot(), client.generation()).is_some() {
-                    self.renew_client(client.slot());
+                if let Some(Under(session)) = self.clients.hot_of(client.slot(), client.generation()) {
+                    self.activity(session);
                 }
             }
             Event::Answer { call, answer } => {
@@ -233,6 +245,7 @@ impl Hub {
             Event::Notification { node, channel, payload } => self.notification(node, channel, payload),
             Event::Connected { connection } => self.connected(connection, true),
             Event::Disconnected { connection } => self.connected(connection, false),
+            Event::Relayed { publication } => self.relayed(publication),
             Event::Notice { session, notice } => self.noticed(session, notice),
             Event::NoticesOn if self.spring.is_none() => self.notices(true),
             Event::NoticesLost if self.spring.is_none() => self.notices(false),
@@ -273,7 +286,8 @@ impl Hub {
         if self.doubts.is_some() || self.drained.is_some() {
             return Some((self.now.mono, "pass"));
         }
-        let timer = self.wheel.next_deadline().map(|at| (at, "timer"));
+        let timer = [self.wheel.next_deadline(), self.registry.next_deadline()].into_iter().flatten().min();
+        let timer = timer.map(|at| (at, "timer"));
         let close = self.closing.next().map(|at| (at, "close"));
         let expiry = self.memory.as_ref().and_then(|memory| memory.next_deadline()).map(|at| (at, "session"));
         let redis = self.spring.as_ref().and_then(|spring| spring.next_deadline()).map(|at| (at, "redis"));
@@ -420,10 +434,7 @@ impl Hub {
     fn held(&self, socket: &Socket) -> bool {
         matches!(socket.role, Role::Ws | Role::Lingering)
             && socket.client != NONE
-            && self
-                .clients
-                .slot(socket.client)
-                .is_some_and(|client| !self.registry.passes(client.session, self.now.mono))
+            && !self.registry.passes(self.under(socket.client), self.now.mono)
     }
 
     /// The embedder's token of a client's socket.
@@ -433,7 +444,7 @@ impl Hub {
     }
 
     fn principal(&self, client: u32) -> Option<Arc<str>> {
-        self.clients.slot(client).and_then(|client| self.registry.principal(client.session))
+        self.registry.principal(self.under(client))
     }
 }
 

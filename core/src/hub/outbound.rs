@@ -54,7 +54,7 @@ impl Hub {
             self.stats.slow += 1;
             return self.close_client_of(slot, Cause::Slow, Code::Slow);
         }
-        if self.now.mono.after(self.config.limits.send_time_ms) < socket.armed.next() {
+        if self.now.mono.after(self.config.limits.send_time_ms) < self.wheel.armed(slot) {
             self.arm_socket(slot);
         }
         self.raise_write(slot);

@@ -186,6 +186,7 @@ impl Hub {
             }
             Input::Connected { connection } => self.handle(now, Event::Connected { connection: *connection }),
             Input::Disconnected { connection } => self.handle(now, Event::Disconnected { connection: *connection }),
+            Input::Relayed { publication } => self.handle(now, Event::Relayed { publication }),
             Input::NoticesOn => self.handle(now, Event::NoticesOn),
             Input::NoticesLost => self.handle(now, Event::NoticesLost),
             Input::Tick => self.handle(now, Event::Tick),
@@ -200,6 +201,7 @@ impl Hub {
                 };
                 message.lend(|message| self.publish(now, to, message));
             }
+            Input::Announce { body } => self.announce(now, body),
             Input::Answer { client, destination, subscription, message } => {
                 message.lend(|message| self.answer(now, *client, destination, subscription, message));
             }

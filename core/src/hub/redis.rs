@@ -26,10 +26,10 @@ pub(super) fn spring(config: &Config, seed: [u8; 16], now: Instant) -> Option<Bo
         touch_rate: config.limits.touch_rate,
     };
     let mut spring = spring.clone();
-    if let Some(token) = &session.connect_token
-        && !spring.attributes.contains(&token.attribute)
-    {
-        spring.attributes.push(token.attribute.clone());
+    for name in session.connect_token.iter().flat_map(|token| &token.attributes) {
+        if !spring.attributes.contains(name) {
+            spring.attributes.push(name.clone());
+        }
     }
     Some(Box::new(Spring::new(spring, times, limits, seed, now)))
 }

@@ -1,20 +1,23 @@
 //! Sessions that have clients: the book, and what their lives mean for the sockets.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use super::action::{Action, Ended};
 use super::event::Notice;
-use super::socket::{NONE, Phase};
-use super::timer::Armed;
+use super::socket::{NONE, Phase, Under};
 use super::{Hub, Response};
 use crate::config::{Config, Store};
-use crate::ids::SocketId;
+use crate::ids::{ClientId, SocketId};
 use crate::index::Index;
+use crate::queue::Queue;
 use crate::session::life::{Ask, Life, Outcome, Times};
+use crate::session::pulse::Pulse;
 use crate::session::{Answer, Cause, Detector, Op, Record};
 use crate::slab::Slab;
 use crate::time::Instant;
+use crate::wheel::Wheel;
 
 /// What a question to the store was about.
 #[derive(Debug)]
@@ -41,11 +44,8 @@ pub(super) struct Bound {
     id: Arc<str>,
     principal: Option<Arc<str>>,
     life: Life,
-    armed: Armed,
     /// How many ids it has had here: an answer about an earlier one is void.
     names: u32,
-    /// It was renamed by somebody else: until then it may turn out to be another user's. The origin: it was not.
-    unsure_until: Instant,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
     first: u32,
     clients: u32,
@@ -54,20 +54,26 @@ pub(super) struct Bound {
 /// The book of sessions that have clients.
 #[derive(Debug)]
 pub(super) struct Registry {
-    sessions: Slab<Bound>,
+    sessions: Slab<Bound, Pulse>,
     index: Index,
+    timers: Wheel,
+    /// Sessions that were touched, each with the time at which somebody looks whether activity came since.
+    looks: Queue<(u32, Instant)>,
+    /// Sessions that somebody else renamed, each with the time until which it may turn out to be another user's.
+    unsure: BTreeMap<u32, Instant>,
     times: Times,
 }
 
 impl Registry {
-    pub(super) fn new(seed: &[u8; 16], config: &Config) -> Self {
+    pub(super) fn new(seed: &[u8; 16], config: &Config, now: Instant) -> Self {
         let session = &config.session;
         let look_every_ms = match &config.store {
             Store::Memory => None,
             Store::External | Store::Spring(_) => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
         let times = Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
-        Self { sessions: Slab::new(), index: Index::new(seed), times }
+        let (timers, looks, unsure) = (Wheel::new(now), Queue::new(), BTreeMap::new());
+        Self { sessions: Slab::new(), index: Index::new(seed), timers, looks, unsure, times }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -84,8 +90,8 @@ impl Registry {
         self.sessions.slot(slot).is_none_or(|bound| bound.life.passes(now))
     }
 
-    pub(super) fn life(&self, slot: u32) -> Option<&Life> {
-        self.sessions.slot(slot).map(|bound| &bound.life)
+    pub(super) fn life(&self, slot: u32) -> Option<(&Life, Pulse)> {
+        self.sessions.slot(slot).map(|bound| (&bound.life, self.sessions.hot(slot)))
     }
 
     pub(super) fn principal(&self, slot: u32) -> Option<Arc<str>> {
@@ -100,8 +106,41 @@ impl Registry {
         self.sessions.slot(slot).is_some_and(|bound| bound.principal.as_deref() == Some(principal))
     }
 
-    pub(super) fn generation(&self, slot: u32) -> Option<u32> {
-        self.sessions.generation(slot)
+    /// The next session whose timer fires by `now`.
+    pub(super) fn pop_due(&mut self, now: Instant, budget: &mut usize) -> Option<u32> {
+        self.timers.pop(now, budget)
+    }
+
+    /// When the next timer fires, or the next look is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let look = self.looks.front().map(|(_, at)| *at);
+        [self.timers.next_deadline(), look].into_iter().flatten().min()
+    }
+
+    /// A touch of this session is asked for: an interval later somebody looks what came since. Each waits as long as the
+    /// others, so they stand in line, and no timer is armed for it.
+    fn look_later(&mut self, slot: u32, now: Instant) {
+        let at = now.after(self.times.touch_interval_ms).as_millis();
+        let at = Instant::from_millis(at.saturating_add(LOOK_MS - 1) / LOOK_MS * LOOK_MS);
+        self.looks.push_back((slot, at));
+    }
+
+    /// The next session whose activity after its last touch is to be told by `now`.
+    pub(super) fn pop_look(&mut self, now: Instant, budget: &mut usize) -> Option<u32> {
+        while let Some(left) = budget.checked_sub(1)
+            && self.looks.front().is_some_and(|(_, at)| *at <= now)
+        {
+            *budget = left;
+            let (slot, _) = self.looks.pop_front()?;
+            let pulse = self.sessions.hot(slot);
+            if pulse.untold()
+                && let Some(bound) = self.sessions.slot(slot)
+                && bound.life.has_to_tell(now, &pulse, &self.times)
+            {
+                return Some(slot);
+            }
+        }
+        None
     }
 
     pub(super) fn capacity(&self) -> u32 {
@@ -121,17 +160,11 @@ impl Registry {
     }
 
     fn enter(&mut self, id: Arc<str>, now: Instant) -> u32 {
-        let bound = Bound {
-            id,
-            principal: None,
-            life: Life::claimed(now),
-            armed: Armed::NONE,
-            names: 1,
-            unsure_until: Instant::default(),
-            first: NONE,
-            clients: 0,
-        };
+        let bound = Bound { id, principal: None, life: Life::claimed(now), names: 1, first: NONE, clients: 0 };
         let (slot, _) = self.sessions.insert(bound);
+        if let Some(pulse) = self.sessions.hot_mut(slot) {
+            *pulse = Pulse::new(now);
+        }
         self.index(slot);
         slot
     }
@@ -140,7 +173,7 @@ impl Registry {
         let Self { sessions, index, .. } = self;
         let Some(bound) = sessions.slot(slot) else { return };
         index.insert(index.hash(bound.id.as_bytes()), slot, |other| {
-            sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())
+            [sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())]
         });
     }
 
@@ -150,8 +183,15 @@ impl Registry {
         }
     }
 
+    /// Has the session's life do something with its pulse.
+    fn live<T>(&mut self, slot: u32, act: impl FnOnce(&mut Life, &mut Pulse, &Times) -> T) -> Option<T> {
+        let (bound, pulse) = self.sessions.whole_mut(slot)?;
+        Some(act(&mut bound.life, pulse, &self.times))
+    }
+
     fn leave(&mut self, slot: u32) -> Option<Bound> {
         self.unindex(slot);
+        self.unsure.remove(&slot);
         self.sessions.remove_slot(slot)
     }
 }
@@ -164,23 +204,23 @@ impl Hub {
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
         let first = core::mem::replace(&mut bound.first, client);
         bound.clients += 1;
-        let ask = bound.life.join(now);
         if let Some(next) = self.clients.slot_mut(first) {
             next.previous = client;
         }
-        if let Some(client) = self.clients.slot_mut(client) {
-            client.session = slot;
+        if let Some((client, under)) = self.clients.whole_mut(client) {
+            *under = Under(slot);
             client.next = first;
             client.previous = NONE;
         }
-        self.ask_session(slot, ask);
+        let ask = self.registry.live(slot, |life, pulse, _| life.join(now, pulse));
+        self.ask_session(slot, ask.flatten());
     }
 
     /// Takes a client from under its session; a session without clients is forgotten.
     pub(super) fn release(&mut self, client: u32) {
-        let Some(it) = self.clients.slot_mut(client) else { return };
-        let (session, next, previous) = (it.session, it.next, it.previous);
-        it.session = NONE;
+        let Some((it, under)) = self.clients.whole_mut(client) else { return };
+        let (next, previous) = (it.next, it.previous);
+        let Under(session) = core::mem::take(under);
         if session == NONE {
             return;
         }
@@ -195,10 +235,10 @@ impl Hub {
                 }
             }
         }
-        if let Some(bound) = self.registry.sessions.slot_mut(session) {
+        if let Some((bound, pulse)) = self.registry.sessions.whole_mut(session) {
             bound.clients -= 1;
             if bound.clients == 0 {
-                if let Some(age_ms) = bound.life.untold(self.now.mono) {
+                if let Some(age_ms) = bound.life.untold(self.now.mono, pulse) {
                     let id = bound.id.clone();
                     self.tell(Op::Touch { id, age_ms });
                 }
@@ -207,11 +247,25 @@ impl Hub {
         }
     }
 
-    /// A message that renews came from this client.
+    /// A message that renews came from a client of this session; [`NONE`] if it has none.
     pub(super) fn activity(&mut self, session: u32) {
-        let Some(bound) = self.registry.sessions.slot_mut(session) else { return };
-        let ask = bound.life.activity(self.now.mono, &self.registry.times);
-        self.ask_session(session, ask);
+        let now = self.now.mono;
+        if self.registry.sessions.hot_mut(session).is_some_and(|pulse| !pulse.beat(now)) {
+            let ask = self.registry.live(session, |life, pulse, times| life.activity(now, pulse, times));
+            self.ask_session(session, ask.flatten());
+        }
+    }
+
+    /// Notes that a client was active, if that is all its activity leads to just now.
+    pub(super) fn is_only_noted(&mut self, client: ClientId) -> bool {
+        let now = self.now.mono;
+        let Some(Under(session)) = self.clients.hot_of(client.slot(), client.generation()) else { return false };
+        self.registry.sessions.hot_mut(session).is_some_and(|pulse| pulse.beat(now))
+    }
+
+    /// Slot of the session that a client is under; [`NONE`] if it is under none, or there is no such client.
+    pub(super) fn under(&self, client: u32) -> u32 {
+        self.clients.hot(client).0
     }
 
     /// A request that renews came for this session, which may have no sockets.
@@ -224,26 +278,36 @@ impl Hub {
 
     /// A timer of this session fired.
     pub(super) fn session_due(&mut self, slot: u32) {
-        let now = self.now.mono;
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        if !bound.armed.fired(now) {
-            return;
+        let Some(bound) = self.registry.sessions.slot(slot) else { return };
+        let deadline = bound.life.deadline();
+        if self.registry.timers.reached() < deadline && deadline <= self.now.mono {
+            // The embedder slept past both. It ends in its turn, behind those whose deadline came before.
+            return self.registry.timers.arm(slot, deadline);
         }
-        let (outcome, ask) = bound.life.tick(now, &self.registry.times);
-        self.turned(slot, outcome, ask);
+        self.tick_session(slot);
+    }
+
+    /// What time leads to in the life of this session.
+    pub(super) fn tick_session(&mut self, slot: u32) {
+        let now = self.now.mono;
+        if let Some((outcome, ask)) = self.registry.live(slot, |life, pulse, times| life.tick(now, pulse, times)) {
+            self.turned(slot, outcome, ask);
+        }
     }
 
     /// The store's notice about a session.
     pub(super) fn noticed(&mut self, id: &str, notice: Notice<'_>) {
         self.stats.notices += 1;
         let Some(slot) = self.registry.find(id) else { return };
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        let (outcome, ask) = match notice {
-            Notice::Expired => bound.life.notice(self.now.mono, true),
-            Notice::Deleted => bound.life.notice(self.now.mono, false),
+        let now = self.now.mono;
+        let told = match notice {
+            Notice::Expired => self.registry.live(slot, |life, pulse, _| life.notice(now, pulse, true)),
+            Notice::Deleted => self.registry.live(slot, |life, pulse, _| life.notice(now, pulse, false)),
             Notice::Renamed { to } => return self.follow(slot, to),
         };
-        self.turned(slot, outcome, ask);
+        if let Some((outcome, ask)) = told {
+            self.turned(slot, outcome, ask);
+        }
     }
 
     /// Notices stand, or are lost: sessions are looked at more or less often.
@@ -295,13 +359,20 @@ impl Hub {
                 return self.belongs_to_another(slot, record.principal.is_some());
             }
             bound.principal.clone_from(&record.principal);
-            if now >= bound.unsure_until {
-                bound.unsure_until = Instant::default();
+            // The same text, and the store has it already: the one that came with the handshake goes.
+            if bound.id == record.id {
+                bound.id.clone_from(&record.id);
+            }
+            if self.registry.unsure.get(&slot).is_some_and(|until| *until <= now) {
+                self.registry.unsure.remove(&slot);
             }
         }
-        let (outcome, ask) = bound.life.answer(now, answer, &self.registry.times);
-        if bound.unsure_until > Instant::default() {
-            bound.life.doubt(bound.unsure_until);
+        let told = self.registry.live(slot, |life, pulse, times| life.answer(now, pulse, answer, times));
+        let Some((outcome, ask)) = told else { return };
+        if let Some(until) = self.registry.unsure.get(&slot)
+            && let Some(bound) = self.registry.sessions.slot_mut(slot)
+        {
+            bound.life.doubt(*until);
         }
         let vouched = matches!(answer, Answer::Alive { .. }) && !matches!(ask, Some(Ask::Load | Ask::Check));
         let lost = matches!(answer, Answer::Lost);
@@ -334,15 +405,15 @@ impl Hub {
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
         bound.id = Arc::from(to);
         bound.names += 1;
-        // Spring writes who it is after the new id.
-        bound.unsure_until = now.after(UNSURE_MS);
-        let ask = bound.life.renamed(now);
         if taken {
             // Somebody is bound under the new id already: what is here cannot be told from it any more.
             return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
         }
         self.registry.index(slot);
-        self.ask_session(slot, ask);
+        // Spring writes who it is after the new id.
+        self.registry.unsure.insert(slot, now.after(UNSURE_MS));
+        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
+        self.ask_session(slot, ask.flatten());
     }
 
     /// The store says that somebody else is logged in, or nobody: who was bound is closed, who has only claimed it claims
@@ -377,10 +448,11 @@ impl Hub {
             let op = match ask {
                 Ask::Load => Op::Load { id },
                 // After a rename it is asked whose it is, too.
-                Ask::Check if bound.unsure_until > Instant::default() => Op::Load { id },
+                Ask::Check if self.registry.unsure.contains_key(&slot) => Op::Load { id },
                 Ask::Check => Op::Check { id },
                 Ask::Touch { age_ms } => {
                     self.stats.touches += 1;
+                    self.registry.look_later(slot, self.now.mono);
                     Op::Touch { id, age_ms }
                 }
             };
@@ -390,22 +462,26 @@ impl Hub {
         self.arm_session(slot);
     }
 
+    /// Arms the session's timer for what may become due, and lets it rest as long as nothing does.
     fn arm_session(&mut self, slot: u32) {
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        let due = bound.life.due(&self.registry.times);
-        if bound.armed.lower(due) {
-            let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.wheel.arm(super::deadline::session_key(slot, generation), due);
-        }
+        let due = self.registry.live(slot, |life, pulse, times| {
+            life.rest(pulse, times);
+            life.due(pulse, times)
+        });
+        self.registry.timers.arm(slot, due.unwrap_or(Instant::NEVER));
     }
 
     /// The session is over: in one step nothing more crosses its sockets, and each is closed.
     pub(super) fn end_session(&mut self, slot: u32, cause: Cause, detector: Detector, late_ms: u64) {
+        if !self.registry.passes(slot, self.now.mono) {
+            // Whoever came for the output since the deadline found nothing, whether or not the timer had fired.
+            self.each_client(slot, |hub, client| hub.lower_write(client));
+        }
         let Some(bound) = self.registry.leave(slot) else { return };
         let (mut sockets, mut client) = (0, bound.first);
-        while let Some(it) = self.clients.slot_mut(client) {
+        while let Some((it, under)) = self.clients.whole_mut(client) {
             let (next, phase) = (it.next, it.phase);
-            it.session = NONE;
+            *under = Under::default();
             match phase {
                 Phase::Pending => self.unbound(client),
                 Phase::Over => self.leave_over(client),
@@ -439,9 +515,10 @@ impl Hub {
         if let Some(bound) = self.registry.sessions.slot_mut(slot) {
             bound.id = record.id.clone();
             bound.names += 1;
-            let ask = bound.life.renamed(self.now.mono);
             self.registry.index(slot);
-            self.ask_session(slot, ask);
+            let now = self.now.mono;
+            let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
+            self.ask_session(slot, ask.flatten());
         }
     }
 
@@ -487,5 +564,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 const UNSURE_MS: u64 = 1_000;
 /// After a gap in the notices every bound session is asked for within this many milliseconds.
 const RESYNC_MS: u64 = 4_000;
+/// Looks are as coarse as the timers, so that they share their wake-ups.
+const LOOK_MS: u64 = 16;
 /// How many sessions one turn puts in doubt.
 const DOUBTS_A_TURN: u32 = 4_096;

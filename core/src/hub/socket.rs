@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::output::Output;
-use super::timer::Armed;
 use crate::http;
 use crate::ids::SocketId;
 pub(super) use crate::slab::NONE;
@@ -42,7 +41,6 @@ pub(super) struct Socket {
     pub(super) pinged: Instant,
     /// When this role began.
     pub(super) since: Instant,
-    pub(super) armed: Armed,
     /// Since when control frames are counted, in ms that wrap around.
     pub(super) controls_since: u32,
     /// Since when messages are counted, likewise.
@@ -186,7 +184,6 @@ impl Socket {
             heard: now,
             pinged: Instant::NEVER,
             since: now,
-            armed: Armed::NONE,
             controls_since: 0,
             messages_since: 0,
             controls: 0,
@@ -230,8 +227,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) socket: SocketId,
-    /// Slot of its session, and its neighbours there.
-    pub(super) session: u32,
+    /// Its neighbours under the same session.
     pub(super) next: u32,
     pub(super) previous: u32,
     /// Head of its list of subscriptions.
@@ -244,6 +240,16 @@ pub(super) struct Client {
     pub(super) version: stomp::Version,
     pub(super) phase: Phase,
     pub(super) endpoint: u8,
+}
+
+/// Slot of the session that a client is under. It lies beside the client's generation, since each message asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Under(pub(super) u32);
+
+impl Default for Under {
+    fn default() -> Self {
+        Self(NONE)
+    }
 }
 
 /// Buffers of up to this many bytes are kept for the next use.

@@ -162,7 +162,8 @@ impl Hub {
 
     /// Whether a CONNECT carries the token of its session, where that is asked for. The token is not needed after that.
     fn proves_itself(&mut self, client: u32, frame: &Frame<'_>) -> bool {
-        let Some(it) = self.clients.slot(client).filter(|it| it.session != NONE) else { return true };
+        let bound = self.under(client) != NONE;
+        let Some(it) = self.clients.slot(client).filter(|_| bound) else { return true };
         let slot = self.live(it.socket);
         let Some(wanted) = &self.config.session.connect_token else { return true };
         let cold = slot.and_then(|slot| self.sockets.slot_mut(slot)).and_then(|socket| socket.cold.as_mut());
@@ -342,7 +343,7 @@ impl Hub {
     }
 
     fn logged_in(&self, client: u32) -> bool {
-        self.clients.slot(client).is_some_and(|client| self.registry.has_principal(client.session))
+        self.registry.has_principal(self.under(client))
     }
 
     fn granted(&self, granted: bool) -> Result<(), Fault> {

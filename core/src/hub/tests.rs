@@ -49,6 +49,12 @@ fn say(hub: &mut Hub, now: Now, socket: SocketId, command: Command, headers: &[(
 }
 
 #[test]
+fn what_is_kept_for_every_client_is_small() {
+    assert_eq!((size_of::<Option<Socket>>(), size_of::<Option<Client>>()), (80, 40));
+    assert_eq!(size_of::<Option<sessions::Bound>>(), 80);
+}
+
+#[test]
 fn a_busy_client_leaves_no_timers_behind() {
     let mut hub = Hub::new(Config::default(), [9; 16], at(0)).expect("a valid configuration");
     let socket = hub.open(at(0), Open { token: 0, address: None, secure: false }).expect("room");
@@ -70,7 +76,7 @@ fn a_busy_client_leaves_no_timers_behind() {
 
 #[test]
 fn the_token_of_connect_is_held_until_then_and_no_longer() {
-    let token = crate::config::ConnectToken { header: "token".to_owned(), attribute: "csrf".to_owned() };
+    let token = crate::config::ConnectToken { header: "token".to_owned(), attributes: vec!["csrf".to_owned()] };
     for last in ["connect", "close", "hang up"] {
         let mut config = Config::default();
         config.session.connect_token = Some(token.clone());

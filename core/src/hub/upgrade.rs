@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::request::protocols;
-use super::socket::{Client, NONE, Phase, Role};
+use super::socket::{Client, NONE, Phase, Role, Under};
 use super::{Action, Hub};
 use crate::config::{Login, Protocol};
 use crate::http::{self, Refusal};
@@ -25,7 +25,6 @@ impl Hub {
         let socket = self.socket_id(slot);
         let (client, _) = self.clients.insert(Client {
             socket,
-            session: NONE,
             next: NONE,
             previous: NONE,
             subscriptions: NONE,
@@ -57,7 +56,7 @@ impl Hub {
 
     /// The store vouched for the session of this client, and told what is in it.
     pub(super) fn bound(&mut self, client: u32, record: Option<&Record>) {
-        let Some(session) = self.clients.slot(client).map(|client| client.session) else { return };
+        let session = self.under(client);
         if !self.registry.has_principal(session) {
             self.release(client);
             return self.claim_next(client);
@@ -75,7 +74,8 @@ impl Hub {
     /// Keeps what CONNECT has to carry until it comes. Not told is as good as none: nothing matches it.
     fn expect_token(&mut self, client: u32, record: Option<&Record>) {
         let wanted = self.config.session.connect_token.as_ref();
-        let token = wanted.and_then(|wanted| record?.shared_attribute(&wanted.attribute)).cloned();
+        let token =
+            wanted.and_then(|wanted| wanted.attributes.iter().find_map(|name| record?.shared_attribute(name))).cloned();
         let Some(it) = self.clients.slot(client).filter(|_| token.is_some()) else { return };
         let protocol = self.config.endpoints.get(usize::from(it.endpoint)).map(|at| at.protocol);
         if protocol == Some(Protocol::Stomp)
@@ -151,7 +151,7 @@ impl Hub {
 
     /// Whose session a client is under, and its id.
     pub fn session_of(&self, client: ClientId) -> Option<(Arc<str>, Arc<str>)> {
-        let it = self.clients.get(client.slot(), client.generation())?;
-        Some((self.registry.id(it.session)?.clone(), self.registry.principal(it.session)?))
+        let Under(session) = self.clients.hot_of(client.slot(), client.generation())?;
+        Some((self.registry.id(session)?.clone(), self.registry.principal(session)?))
     }
 }

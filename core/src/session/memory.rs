@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -31,9 +30,8 @@ pub struct Memory {
 struct Session {
     id: Arc<str>,
     principal: Option<Arc<str>>,
-    attributes: Vec<(Box<str>, Bytes)>,
+    attributes: Box<[(Box<str>, Bytes)]>,
     accessed: Instant,
-    armed: Instant,
 }
 
 impl Memory {
@@ -78,9 +76,8 @@ impl Memory {
                 let slot = self.enter(Session {
                     id: id.clone(),
                     principal: principal.clone(),
-                    attributes: attributes.clone(),
+                    attributes: attributes.as_slice().into(),
                     accessed: now,
-                    armed: Instant::NEVER,
                 });
                 self.alive(slot, now, true)
             }
@@ -91,11 +88,12 @@ impl Memory {
                 session.id = to.clone();
                 session.principal.clone_from(principal);
                 session.accessed = now;
-                session.armed = Instant::NEVER;
+                let mut all = session.attributes.into_vec();
                 for (name, value) in attributes {
-                    session.attributes.retain(|(other, _)| other != name);
-                    session.attributes.push((name.clone(), value.clone()));
+                    all.retain(|(other, _)| other != name);
+                    all.push((name.clone(), value.clone()));
                 }
+                session.attributes = all.into();
                 let slot = self.enter(session);
                 self.alive(slot, now, true)
             }
@@ -119,10 +117,8 @@ impl Memory {
     /// Ends what has run out by `now`, a bounded number at a time.
     pub fn tick(&mut self, now: Instant) {
         let mut budget = EXPIRIES_A_TURN;
-        while let Some(key) = self.wheel.pop(now, &mut budget) {
-            let (slot, generation) = (key as u32, (key >> 32) as u32);
-            let Some(session) = self.sessions.get_mut(slot, generation) else { continue };
-            session.armed = Instant::NEVER;
+        while let Some(slot) = self.wheel.pop(now, &mut budget) {
+            let Some(session) = self.sessions.slot(slot) else { continue };
             if session.accessed.after(self.timeout_ms) <= now {
                 self.expire(slot);
             } else {
@@ -157,7 +153,7 @@ impl Memory {
             Box::new(Record {
                 id: session.id.clone(),
                 principal: session.principal.clone(),
-                attributes: session.attributes.clone(),
+                attributes: session.attributes.to_vec(),
             })
         });
         Answer::Alive { ttl_ms: Some(session.accessed.after(self.timeout_ms).since(now)), record }
@@ -167,7 +163,7 @@ impl Memory {
         let hash = self.index.hash(session.id.as_bytes());
         let (slot, _) = self.sessions.insert(session);
         let Self { sessions, index, .. } = self;
-        index.insert(hash, slot, |slot| sessions.slot(slot).map_or(&[], |session| session.id.as_bytes()));
+        index.insert(hash, slot, |slot| [sessions.slot(slot).map_or(&[], |session| session.id.as_bytes())]);
         self.arm(slot);
         slot
     }
@@ -185,12 +181,8 @@ impl Memory {
     }
 
     fn arm(&mut self, slot: u32) {
-        let Some(generation) = self.sessions.generation(slot) else { return };
-        let Some(session) = self.sessions.slot_mut(slot) else { return };
-        let due = session.accessed.after(self.timeout_ms);
-        if due < session.armed {
-            session.armed = due;
-            self.wheel.arm(u64::from(generation) << 32 | u64::from(slot), due);
+        if let Some(session) = self.sessions.slot(slot) {
+            self.wheel.arm(slot, session.accessed.after(self.timeout_ms));
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod csrf;
 pub(crate) mod life;
 pub mod memory;
 mod op;
+pub(crate) mod pulse;
 pub mod spring;
 
 pub use op::{Answer, Cause, Detector, Op, Record};

@@ -50,6 +50,8 @@ fn seeds() {
 fn named_seeds() {
     // What a deadline held whose timer had not fired was not announced when an answer came before that.
     run_twice(114);
+    // Nor was a Close, where the answer was the end, and who had come for the half of a frame before it found nothing.
+    run_twice(759);
     // What a socket that was closing had queued went out after the end of its session, and in doubt.
     run_twice(47);
     run_twice(57);

@@ -13,6 +13,7 @@ mod form;
 mod login;
 mod outlet;
 mod pages;
+mod presence;
 mod throttle;
 mod timestamp;
 
@@ -25,6 +26,7 @@ use tethered_core::ids::ClientId;
 use tethered_core::time::Now;
 
 pub use self::login::{Verified, Verify};
+pub use self::presence::BEAT_MS;
 
 use self::outlet::HubOutlet;
 use crate::settings::{Hash, Settings};
@@ -43,7 +45,7 @@ pub struct Demo {
     /// The README's users can log in: the login page may say so.
     demo_users: bool,
     logins: throttle::Throttle,
-    present: chat::Present,
+    present: presence::Present,
     counters: Counters,
 }
 
@@ -86,7 +88,7 @@ impl Demo {
             connect_csrf: settings.connect_csrf,
             demo_users: settings.has_demo_users(),
             logins: throttle::Throttle::new(seed),
-            present: chat::Present::default(),
+            present: presence::Present::default(),
             counters: Counters::default(),
         }
     }
@@ -135,6 +137,16 @@ impl Demo {
         if let Some(name) = principal {
             self.present.went(&mut HubOutlet { hub, now }, name);
         }
+    }
+
+    /// Another node said something.
+    pub fn announced(&mut self, hub: &mut Hub, now: Now, from: &str, body: &[u8]) {
+        self.present.heard(&mut HubOutlet { hub, now }, now.mono, from, body);
+    }
+
+    /// Tells the other nodes who is here: to be called every [`BEAT_MS`], if there are others.
+    pub fn beat(&mut self, hub: &mut Hub, now: Now) {
+        self.present.beat(&mut HubOutlet { hub, now }, now.mono);
     }
 
     /// A client sent something to the application.

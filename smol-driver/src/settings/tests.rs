@@ -338,7 +338,7 @@ fn what_is_to_be_replayed() {
 #[test]
 fn help_names_every_flag_limit_unit_and_default() {
     let text = printed(run(&["--help"], &[], ""));
-    for setting in table::SETTINGS {
+    for setting in table::all() {
         assert!(text.contains(&format!("--{}", setting.name)), "{}", setting.name);
         if setting.arity != table::Arity::Switch && !setting.default.is_empty() {
             assert!(text.contains(&format!("Default: {}.", setting.default)), "{}", setting.name);

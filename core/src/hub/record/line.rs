@@ -38,12 +38,14 @@ pub(super) enum Input {
     Notification { node: u32, channel: Vec<u8>, payload: Vec<u8> },
     Connected { connection: Connection },
     Disconnected { connection: Connection },
+    Relayed { publication: Vec<u8> },
     Notice { session: String, notice: Notice },
     NoticesOn,
     NoticesLost,
     Tick,
     Respond { socket: SocketId, response: Box<Response> },
     Publish { to: To, message: Message },
+    Announce { body: Vec<u8> },
     Answer { client: ClientId, destination: String, subscription: String, message: Message },
     Send { client: ClientId, payload: Payload },
     End { who: Who, cause: Cause },
@@ -141,6 +143,7 @@ impl Input {
             }
             "connected" => Self::Connected { connection: redis::connection(words)? },
             "disconnected" => Self::Disconnected { connection: redis::connection(words)? },
+            "relayed" => Self::Relayed { publication: words.bytes()? },
             "notice" => Self::Notice { session: words.text()?, notice: notice(words)? },
             "notices" => words.map("on or lost", |word| match word {
                 "on" => Some(Self::NoticesOn),
@@ -156,6 +159,7 @@ impl Input {
                 };
                 Self::Publish { to, message: message(words)? }
             }
+            "announce" => Self::Announce { body: words.bytes()? },
             "answer" => Self::Answer {
                 client: client(words)?,
                 destination: words.text()?,
@@ -318,7 +322,7 @@ const CAUSES: [Cause; 11] = [
 ];
 const HEADERS: &str = "headers= and their number";
 const KIND: &str = "an input: open, received, sent, closed, activity, answered, reply, notification, connected, \
-                    disconnected, notice, notices, tick, respond, publish, answer, send, end, drain or begin";
+                    disconnected, relayed, notice, notices, tick, respond, publish, announce, answer, send, end, drain or begin";
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::config::Protocol;
 use crate::hub::Hub;
-use crate::hub::socket::{Phase, Role};
+use crate::hub::socket::{NONE, Phase, Role};
 use crate::ids::{ClientId, SocketId};
 use crate::time::Instant;
 use crate::ws;
@@ -38,8 +38,8 @@ impl View {
         let endpoint = usize::from(at.endpoint);
         let speaks = at.role == Role::Ws;
         let client = hub.clients.slot(at.client).filter(|client| client.phase != Phase::Over);
-        let session = client.map(|client| client.session);
-        let life = session.and_then(|session| hub.registry.life(session));
+        let session = if client.is_some() { hub.under(at.client) } else { NONE };
+        let life = hub.registry.life(session);
         let cold = at.cold.as_ref();
         Some(Self {
             role: at.role,
@@ -49,11 +49,11 @@ impl View {
             path: hub.paths.get(endpoint).filter(|_| speaks).cloned(),
             stomp: hub.config.endpoints.get(endpoint).is_some_and(|endpoint| endpoint.protocol == Protocol::Stomp),
             client: client.map(|_| hub.client_id(at.client)),
-            principal: session.and_then(|session| hub.registry.principal(session)),
-            session: session.and_then(|session| hub.registry.id(session).cloned()),
-            deadline: life.map(|life| life.deadline()),
-            activity: life.map(|life| life.last_activity()),
-            holds: life.map(|life| life.holds()),
+            principal: hub.registry.principal(session),
+            session: hub.registry.id(session).cloned(),
+            deadline: life.map(|(life, _)| life.deadline()),
+            activity: life.map(|(_, pulse)| pulse.activity()),
+            holds: life.map(|(life, _)| life.holds()),
         })
     }
 

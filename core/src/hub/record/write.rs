@@ -85,6 +85,7 @@ impl Recorder {
             Event::Disconnected { connection } => {
                 self.line(now, "disconnected", |line| push_word(line, connection.as_str()));
             }
+            Event::Relayed { publication } => self.line(now, "relayed", |line| push_bytes(line, publication)),
             Event::Notice { session, notice } => self.line(now, "notice", |line| {
                 push_text(line, session);
                 match notice {
@@ -141,6 +142,10 @@ impl Recorder {
             }
             push_message(line, message);
         });
+    }
+
+    pub(crate) fn announce(&mut self, now: Now, body: &[u8]) {
+        self.line(now, "announce", |line| push_bytes(line, body));
     }
 
     pub(crate) fn answer(

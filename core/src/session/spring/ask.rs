@@ -138,11 +138,10 @@ impl Spring {
     }
 
     /// The timer of a question fired.
-    pub(super) fn work_due(&mut self, now: Instant, id: Id) {
-        let Some(work) = self.works.get_mut(id.slot, id.generation) else { return };
-        if work.armed <= now {
-            work.armed = Instant::NEVER;
-        }
+    pub(super) fn work_due(&mut self, now: Instant, slot: u32) {
+        let Some(generation) = self.works.generation(slot) else { return };
+        let id = Id { slot, generation };
+        let Some(work) = self.works.slot_mut(slot) else { return };
         match work.stage {
             _ if work.due > now => self.arm(id),
             Stage::Pause => self.begin(now, id),
@@ -166,11 +165,7 @@ impl Spring {
 
     fn arm(&mut self, id: Id) {
         let Some(work) = self.works.get_mut(id.slot, id.generation) else { return };
-        if work.due < work.armed {
-            work.armed = work.due;
-            let due = work.due;
-            self.wheel.arm(id.key(), due);
-        }
+        self.wheel.arm(id.slot, work.due);
     }
 }
 

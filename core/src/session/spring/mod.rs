@@ -295,8 +295,8 @@ impl Spring {
     /// Time has passed: what is due is done, so much a turn.
     pub fn tick(&mut self, now: Instant) {
         let mut budget = TIMERS_A_TURN;
-        while let Some(key) = self.wheel.pop(now, &mut budget) {
-            self.work_due(now, Id::from_key(key));
+        while let Some(slot) = self.wheel.pop(now, &mut budget) {
+            self.work_due(now, slot);
         }
         self.link_due(now);
         self.clean_due(now);

@@ -26,8 +26,6 @@ pub(super) struct Work {
     pub(super) asked: Instant,
     /// Until when what it waits for may take.
     pub(super) due: Instant,
-    /// When its timer fires.
-    pub(super) armed: Instant,
     pub(super) stage: Stage,
     /// Replies that are still to come.
     pub(super) waits: u32,
@@ -122,14 +120,6 @@ pub(super) enum Useless<'r> {
 }
 
 impl Id {
-    pub(super) fn key(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.slot)
-    }
-
-    pub(super) fn from_key(key: u64) -> Self {
-        Self { slot: key as u32, generation: (key >> 32) as u32 }
-    }
-
     #[cfg(test)]
     pub(super) fn for_tests(slot: u32) -> Self {
         Self { slot, generation: 1 }
@@ -143,7 +133,6 @@ impl Work {
             op,
             asked: now,
             due,
-            armed: Instant::NEVER,
             stage: Stage::Queued,
             waits: 0,
             turn: 0,
