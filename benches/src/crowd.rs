@@ -37,6 +37,7 @@ impl Crowd {
     /// # Panics
     /// If the hub does not take them.
     pub fn new(count: usize, ids: usize, topic: &str, store: Store) -> Self {
+        let in_memory = store == Store::Memory;
         let mut config = Config { store, ..Config::default() };
         // Nobody here ends a session behind the hub's back.
         (config.session.check_interval_ms, config.session.sweep_interval_ms) = (DAY_MS, DAY_MS);
@@ -52,7 +53,7 @@ impl Crowd {
         for n in 0..count {
             // They come one after the other, so that the timers of one's arrival are over when the next ones are there.
             crowd.pass(1);
-            let cookie = if store == Store::Memory { crowd.log_in(n) } else { plain_cookie(n) };
+            let cookie = if in_memory { crowd.log_in(n) } else { plain_cookie(n) };
             crowd.enter(n, &cookie, n % ids.max(1), topic);
         }
         crowd

@@ -233,7 +233,8 @@ impl Redis {
     }
 }
 
-/// How much of what came in is told in one turn of the server.
-const HEARD_A_TURN: usize = 1_024;
+/// How much of what came in is told in one turn of the server. A reply can end a session with all of its sockets: more at
+/// once would make others wait.
+const HEARD_A_TURN: usize = 64;
 /// How many times a task is run in one turn of the server.
 const TASKS_A_TURN: usize = 8;
