@@ -1,6 +1,7 @@
 //! Sessions that have clients: the book, and what their lives mean for the sockets.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use super::action::{Action, Ended};
@@ -44,8 +45,6 @@ pub(super) struct Bound {
     id: Arc<str>,
     principal: Option<Arc<str>>,
     life: Life,
-    /// It was renamed by somebody else: until then it may turn out to be another user's. The origin: it was not.
-    unsure_until: Instant,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
     first: u32,
     clients: u32,
@@ -59,6 +58,9 @@ pub(super) struct Registry {
     timers: Wheel,
     /// Sessions that were touched, each with the time at which somebody looks whether activity came since.
     looks: Queue<(u32, Instant)>,
+    /// Sessions that were renamed by somebody else: until then one may turn out to be another user's. They are few at
+    /// any time, so the others need no room for it.
+    unsure: BTreeMap<u32, Instant>,
     times: Times,
     upkeep: Upkeep,
 }
@@ -77,6 +79,7 @@ impl Registry {
             index: Index::new(seed),
             timers: Wheel::new(now),
             looks: Queue::new(),
+            unsure: BTreeMap::new(),
             times,
             upkeep: Upkeep::default(),
         }
@@ -126,6 +129,9 @@ impl Registry {
     /// A touch of this session is asked for: an interval later somebody looks what came since. Each waits as long as the
     /// others, so they stand in line, and no timer is armed for it.
     fn look_later(&mut self, slot: u32, now: Instant) {
+        if !self.times.looks() {
+            return;
+        }
         let at = now.after(self.times.touch_interval_ms).as_millis();
         let at = Instant::from_millis(at.saturating_add(LOOK_MS - 1) / LOOK_MS * LOOK_MS);
         self.looks.push_back((slot, at));
@@ -166,14 +172,7 @@ impl Registry {
     }
 
     fn enter(&mut self, id: Arc<str>, now: Instant) -> u32 {
-        let bound = Bound {
-            id,
-            principal: None,
-            life: Life::claimed(now),
-            unsure_until: Instant::default(),
-            first: NONE,
-            clients: 0,
-        };
+        let bound = Bound { id, principal: None, life: Life::claimed(now), first: NONE, clients: 0 };
         let (slot, _) = self.sessions.insert(bound);
         if let Some(pulse) = self.sessions.hot_mut(slot) {
             *pulse = Pulse::new(now);
@@ -217,6 +216,7 @@ impl Registry {
 
     fn leave(&mut self, slot: u32) -> Option<Bound> {
         self.upkeep.freed();
+        self.unsure.remove(&slot);
         self.unindex(slot);
         self.sessions.remove_slot(slot)
     }
@@ -391,16 +391,16 @@ impl Hub {
             if bound.id == record.id {
                 bound.id.clone_from(&record.id);
             }
-            if now >= bound.unsure_until {
-                bound.unsure_until = Instant::default();
+            if self.registry.unsure.get(&slot).is_some_and(|until| *until <= now) {
+                self.registry.unsure.remove(&slot);
             }
         }
         let told = self.registry.live(slot, |life, pulse, times| life.answer(now, pulse, answer, times));
         let Some((outcome, ask)) = told else { return };
-        if let Some(bound) = self.registry.sessions.slot_mut(slot)
-            && bound.unsure_until > Instant::default()
+        if let Some(until) = self.registry.unsure.get(&slot)
+            && let Some(bound) = self.registry.sessions.slot_mut(slot)
         {
-            bound.life.doubt(bound.unsure_until);
+            bound.life.doubt(*until);
         }
         let vouched = matches!(answer, Answer::Alive { .. }) && !matches!(ask, Some(Ask::Load | Ask::Check));
         let lost = matches!(answer, Answer::Lost);
@@ -432,10 +432,8 @@ impl Hub {
             return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
         }
         let now = self.now.mono;
-        if let Some(bound) = self.registry.sessions.slot_mut(slot) {
-            // Spring writes who it is after the new id.
-            bound.unsure_until = now.after(UNSURE_MS);
-        }
+        // Spring writes who it is after the new id.
+        self.registry.unsure.insert(slot, now.after(UNSURE_MS));
         let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse)).flatten();
         self.ask_session(slot, ask);
     }
@@ -472,7 +470,7 @@ impl Hub {
             let op = match ask {
                 Ask::Load => Op::Load { id },
                 // After a rename it is asked whose it is, too.
-                Ask::Check if bound.unsure_until > Instant::default() => Op::Load { id },
+                Ask::Check if self.registry.unsure.contains_key(&slot) => Op::Load { id },
                 Ask::Check => Op::Check { id },
                 Ask::Touch { age_ms } => {
                     self.stats.touches += 1;

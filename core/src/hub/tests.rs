@@ -51,7 +51,7 @@ fn say(hub: &mut Hub, now: Now, socket: SocketId, command: Command, headers: &[(
 #[test]
 fn what_is_kept_for_every_client_is_small() {
     assert_eq!((size_of::<Option<Socket>>(), size_of::<Option<Client>>()), (64, 36));
-    assert_eq!(size_of::<Option<sessions::Bound>>(), 80);
+    assert_eq!(size_of::<Option<sessions::Bound>>(), 72);
 }
 
 #[test]

@@ -25,6 +25,14 @@ pub(crate) struct Times {
     pub(crate) blind_ms: u64,
 }
 
+impl Times {
+    /// Whether each touch is followed by a look. Those that wait are kept even for sessions that end, so where touches are
+    /// far apart the activity itself arms the timer instead.
+    pub(crate) fn looks(&self) -> bool {
+        self.touch_interval_ms <= LONGEST_LOOK_MS
+    }
+}
+
 /// What is to be asked of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
@@ -239,7 +247,7 @@ impl Life {
     }
 
     /// When [`tick`](Self::tick) has something to do, but for the look at what came after a touch: each touch has one,
-    /// an interval later, and whoever asks for touches sees to it.
+    /// an interval later, where [`Times::looks`] says so, and whoever asks for touches sees to it.
     pub(crate) fn due(&self, pulse: &Pulse, times: &Times) -> Instant {
         let gate = if self.holds() { Instant::NEVER } else { self.deadline };
         let blind = if self.is_unknown() { self.confirmed.after(times.blind_ms) } else { Instant::NEVER };
@@ -259,7 +267,7 @@ impl Life {
 
     /// Whether what waits for `at` waits for the look that follows each touch.
     fn is_looked_at(&self, at: Instant, times: &Times) -> bool {
-        self.touched().is_some_and(|touched| at == touched.after(times.touch_interval_ms))
+        times.looks() && self.touched().is_some_and(|touched| at == touched.after(times.touch_interval_ms))
     }
 
     /// Whether activity came after a touch, and is to be told by now: the look an interval after each touch.
@@ -450,6 +458,8 @@ fn span(from: Instant, to: Instant) -> i32 {
 const UNTOUCHED: i32 = i32::MIN;
 /// Touches are at most this far apart, 24 days: what is kept of the last one's time is no longer.
 pub(crate) const LONGEST_TOUCH_MS: u64 = i32::MAX as u64;
+/// The longest time that a look waits, in milliseconds.
+const LONGEST_LOOK_MS: u64 = 60_000;
 /// A touch that waits is sent this long before the deadline at the latest, in milliseconds.
 const TOUCH_MARGIN_MS: u64 = 500;
 /// While the store is away it is asked again after this long at the latest, in milliseconds.

@@ -104,6 +104,24 @@ fn first_activity_touches_at_once_and_the_next_waits_its_interval() {
 }
 
 #[test]
+fn where_touches_are_far_apart_activity_arms_the_timer() {
+    for (touch_interval_ms, looks) in [(60_000, true), (60_001, false)] {
+        let times = Times { touch_interval_ms, look_every_ms: None, ..TIMES };
+        let (mut life, mut pulse) = (Life::claimed(at(0)), Pulse::new(at(0)));
+        let alive = alive(10_000_000);
+        assert_eq!(times.looks(), looks);
+        life.join(at(0), &mut pulse);
+        life.answer(at(0), &mut pulse, &alive, &times);
+        assert!(life.activity(at(1), &mut pulse, &times).is_some());
+        life.answer(at(1), &mut pulse, &alive, &times);
+        life.rest(&mut pulse, &times);
+        assert_eq!(pulse.beat(at(2)), looks);
+        assert_eq!(life.activity(at(2), &mut pulse, &times), None);
+        assert_eq!(life.due(&pulse, &times), at(if looks { 10_000_001 } else { 60_002 }));
+    }
+}
+
+#[test]
 fn one_question_at_a_time() {
     let mut life = bound(60_000);
     assert!(life.activity(at(0)).is_some());
