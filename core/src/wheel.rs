@@ -80,6 +80,9 @@ impl Wheel {
                     self.free = at;
                 }
                 return Some(node.key);
+            } else if target <= self.current {
+                // Whatever there is comes later. Most calls end here: time is asked for more often than it ticks.
+                return None;
             } else {
                 match self.next_slot() {
                     Some((level, tick)) if tick <= target => {
