@@ -9,6 +9,12 @@ setup() {
     need node nodejs
     need npm npm
     need python3 python3
+    need redis-server redis-server
+    need redis-cli redis-tools
+    if [ -n "$spring" ]; then
+        need java default-jdk-headless
+        need mvn maven
+    fi
     need /usr/include/wslay/wslay.h libwslay-dev
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}

@@ -1,10 +1,13 @@
 # Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
 
-STEPS="fmt clippy docs test fuzz nostd build walk"
+STEPS="fmt clippy docs test fuzz nostd build load walk"
 LONG_STEPS="sim fuzzing"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
 [ -z "$conformance" ] || STEPS="$STEPS autobahn stomp browser stomppy"
+# A Spring application to share sessions with, where it is found: README.md in its folder says what it is.
+spring=$(cd "${SPRING_REFERENCE:-../shared/spring-reference}" 2>/dev/null && pwd || true)
+[ -z "$spring" ] || STEPS="$STEPS spring"
 
 about() {
     case $1 in
@@ -15,11 +18,13 @@ about() {
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
         build) echo "the server, as README's command builds it" ;;
+        load) echo "10,000 sockets that end together, 10,000 notices a second: the release build on a real Redis" ;;
         walk) echo "two people in headless Chromium: log in, chat, be cut off" ;;
         autobahn) echo "Autobahn's cases for RFC 6455 against the echo endpoint" ;;
         stomp) echo "STOMP 1.0, 1.1 and 1.2 over WebSocket" ;;
         browser) echo "@stomp/stompjs in headless Chromium" ;;
         stomppy) echo "stomp.py, a client of others" ;;
+        spring) echo "one session store with a real Spring application: logins, renewals, ends, races" ;;
         sim) echo "100,000 seeds of the simulator, each run twice" ;;
         fuzzing) echo "each fuzz target for ten minutes (FUZZ_SECONDS=$FUZZ_SECONDS) with libFuzzer" ;;
     esac
@@ -107,6 +112,10 @@ step_build() {
     cargo build --locked --release
 }
 
+step_load() {
+    SERVER=$root/target/release/tethered cargo test --locked -p tethered-smol --test load -- --ignored --test-threads=1 --nocapture
+}
+
 # A few seconds instead of a minute; all else is as README's first screen says.
 step_walk() {
     local seconds=6 home=$root/target/ci/walk
@@ -115,6 +124,9 @@ step_walk() {
     (cd "$home" && npm ci --no-audit --no-fund --ignore-scripts)
     start_server --session-timeout "${seconds}s"
     (cd "$home" && node walk.mjs "http://127.0.0.1:$port" --timeout "$seconds")
+    # The page also comes back where CONNECT has to carry the token.
+    start_server --session-timeout "${seconds}s" --connect-csrf
+    (cd "$home" && node walk.mjs "http://127.0.0.1:$port" --timeout "$seconds" --only 'lost connection')
 }
 
 start_conformance_server() {
@@ -144,6 +156,11 @@ step_stomppy() {
     python=$(python_env stomppy -r "$conformance/clients/requirements.txt")
     start_conformance_server
     "$python" "$conformance/clients/smoke_stomppy.py" "ws://127.0.0.1:$port/stomp"
+}
+
+# Each test has its turn: they share an application, and measure times.
+step_spring() {
+    SPRING_REFERENCE=$spring cargo test --locked -p tethered-smol --test spring -- --ignored --test-threads=1
 }
 
 step_sim() {

@@ -494,7 +494,8 @@ tethered_status tethered_received(struct tethered_hub *hub,
 
 /**
  * What waits to be written on a socket, oldest first. Write it, whole or in part, and say with tethered_sent how much
- * was taken; until then it stays.
+ * was taken; until then it stays. It is what may cross at the time of the last call: in a later millisecond, such as
+ * for a socket that can be written at last, call tethered_tick first.
  *
  * out: an array of capacity slices, laid out as struct iovec, so that it may be given to writev.
  *

@@ -6,7 +6,7 @@ use crate::feed::{Feed, Sink};
 use crate::wire::{Case, MESSAGE_MAX, Tally};
 use crate::{Reads, Writes};
 
-/// A [`ws::Reader`](tethered_core::ws::Reader), for a connection with a buffer of its own.
+/// A [`ws::Reader`], for a connection with a buffer of its own.
 pub struct Reader {
     feed: Feed,
     reader: ws::Reader,

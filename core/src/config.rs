@@ -1,5 +1,7 @@
 //! How a hub is set up: [`Config`], [`Limits`] and what may be wrong with them.
 
+mod bound;
+
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec;
@@ -7,8 +9,11 @@ use alloc::vec::Vec;
 
 use crate::broker::access::Rules;
 use crate::http;
+use crate::session::spring;
 use crate::stomp;
 use crate::ws;
+
+pub use self::bound::CloseBound;
 
 /// How a [`Hub`](crate::hub::Hub) is set up. Start from [`Config::default`] and change what differs.
 #[derive(Debug, Clone)]
@@ -29,6 +34,9 @@ pub struct Config {
     pub application_prefix: String,
     /// Who may SEND and SUBSCRIBE where.
     pub rules: Rules,
+    /// Whether there are other hubs that get what is published here, and the other way round:
+    /// [`Action::Relay`](crate::hub::Action::Relay). Default no.
+    pub relay: bool,
     /// What the server offers: it can send every `.0` ms, and wants something every `.1` ms. Default `(0, 0)`: none.
     pub heart_beat_ms: (u32, u32),
     /// What a stranger may send, hold and cost.
@@ -71,12 +79,16 @@ pub enum Login {
 }
 
 /// Where sessions live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one exists")]
 pub enum Store {
     /// In the hub's own memory: [`session::memory`](crate::session::memory).
     Memory,
     /// Elsewhere: the hub asks with [`Action::Session`](crate::hub::Action::Session).
     External,
+    /// On a Redis, where Spring Session keeps them: the hub gives commands with
+    /// [`Action::Redis`](crate::hub::Action::Redis).
+    Spring(spring::Config),
 }
 
 /// Cookie, renewal and the times of the session machine.
@@ -96,10 +108,26 @@ pub struct Session {
     pub sweep_interval_ms: u64,
     /// How long the store may be away before sockets it has not vouched for are closed, in milliseconds. Default 300,000.
     pub blind_ms: u64,
-    /// How long an external store may take for an answer, in milliseconds; after that it counts as lost. Default 2,000.
+    /// REPLY: how long an external store or a Redis may take for an answer, in milliseconds; after that it counts as
+    /// lost. Default 2,000.
     pub reply_ms: u64,
     /// Which messages renew.
     pub renew: Renew,
+    /// What a STOMP CONNECT under a session must carry besides the cookie. Default `None`: nothing, since the check of the
+    /// `Origin` keeps foreign pages out.
+    pub connect_token: Option<ConnectToken>,
+}
+
+/// A token of the session that its pages know and nobody else's do. CONNECT must carry it, masked as
+/// [`session::csrf`](crate::session::csrf) does and Spring Security's `XorCsrfChannelInterceptor` expects it; without it,
+/// or with another one, the answer is ERROR. The token is the one that the session has at the handshake. A session that
+/// has none cannot CONNECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectToken {
+    /// The header of CONNECT that carries it, in this case. Spring's is `X-CSRF-TOKEN`.
+    pub header: String,
+    /// The attributes of the session that may hold it, as plain text; the first that is there does.
+    pub attributes: Vec<String>,
 }
 
 /// Which messages of a user renew the session. What is sent *to* a user never does.
@@ -138,6 +166,8 @@ pub struct Limits {
     pub head_time_ms: u64,
     /// BODY_TIME: and its body within this many ms more. Default 10,000.
     pub body_time_ms: u64,
+    /// ANSWER_TIME: ms for the embedder to answer a request that it was handed. Default 60,000.
+    pub answer_time_ms: u64,
     /// HALF_OPEN: connections without a whole head, in all. Default 1,024.
     pub half_open: u32,
     /// HALF_OPEN per address. Default 32.
@@ -182,8 +212,15 @@ pub struct Limits {
     pub memory: usize,
     /// Sessions in the store in memory. Default 1,000,000.
     pub sessions: u32,
-    /// Answers that are awaited from the store at a time; beyond that it counts as lost. Default 4,096.
+    /// INFLIGHT: answers that are awaited from the store at a time. Beyond that an external one counts as lost, and
+    /// questions to a Redis wait, up to 32 times as many. Default 4,096.
     pub inflight: u32,
+    /// BULK: bytes of one value in a reply of Redis. Default 1 MiB.
+    pub bulk: usize,
+    /// ARRAY: items in a reply of Redis. Default 65,536.
+    pub array: usize,
+    /// TOUCH_RATE: touches per second while a Redis that was away is told what it missed. Default 5,000.
+    pub touch_rate: u32,
 }
 
 /// What is wrong with a [`Config`].
@@ -208,6 +245,11 @@ pub enum ConfigError {
     /// An interval of the session machine.
     #[error("session.check_interval_ms, sweep_interval_ms and blind_ms must be at least 10")]
     Interval,
+    /// A name in [`ConnectToken`].
+    #[error(
+        "connect_token needs the name of an attribute, none of them empty, and of a header without colon, line end or space"
+    )]
+    ConnectToken,
     /// The prefix of application destinations.
     #[error("application_prefix must begin with / and must not end with it")]
     ApplicationPrefix,
@@ -227,6 +269,7 @@ impl Default for Config {
             proxies: http::Proxies::default(),
             application_prefix: "/app".to_owned(),
             rules: Rules::open(),
+            relay: false,
             heart_beat_ms: (0, 0),
             limits: Limits::default(),
         }
@@ -264,6 +307,7 @@ impl Default for Session {
             blind_ms: 300_000,
             reply_ms: 2_000,
             renew: Renew::default(),
+            connect_token: None,
         }
     }
 }
@@ -292,6 +336,7 @@ impl Default for Limits {
             stomp: stomp::Limits::default(),
             head_time_ms: 10_000,
             body_time_ms: 10_000,
+            answer_time_ms: 60_000,
             half_open: 1_024,
             half_open_address: 32,
             control_rate: 100,
@@ -315,6 +360,9 @@ impl Default for Limits {
             memory: 1 << 30,
             sessions: 1_000_000,
             inflight: 4_096,
+            bulk: 1 << 20,
+            array: 65_536,
+            touch_rate: 5_000,
         }
     }
 }
@@ -340,6 +388,14 @@ impl Config {
         if self.session.cookie.is_empty() || !self.session.cookie.bytes().all(token) {
             return Err(ConfigError::CookieName);
         }
+        if let Some(ConnectToken { header, attributes }) = &self.session.connect_token
+            && (attributes.is_empty()
+                || attributes.iter().any(String::is_empty)
+                || header.is_empty()
+                || !header.bytes().all(|b| b.is_ascii_graphic() && b != b':'))
+        {
+            return Err(ConfigError::ConnectToken);
+        }
         if self.session.timeout_ms == 0 || self.session.timeout_ms > 10 * 366 * 86_400_000 {
             return Err(ConfigError::Timeout);
         }
@@ -353,8 +409,9 @@ impl Config {
             return Err(ConfigError::ApplicationPrefix);
         }
         let l = &self.limits;
-        let named: [(&'static str, u64); 12] = [
+        let named: [(&'static str, u64); 17] = [
             ("HEAD_TIME", l.head_time_ms),
+            ("ANSWER_TIME", l.answer_time_ms),
             ("HALF_OPEN", u64::from(l.half_open.min(l.half_open_address))),
             ("CTRL_RATE", u64::from(l.control_rate)),
             ("OUT_BYTES", l.out_bytes as u64),
@@ -366,6 +423,10 @@ impl Config {
             ("PER_ADDR", u64::from(l.per_address)),
             ("TOTAL", u64::from(l.total)),
             ("MEMORY", l.memory as u64),
+            ("INFLIGHT", u64::from(l.inflight)),
+            ("BULK", l.bulk as u64),
+            ("ARRAY", l.array as u64),
+            ("TOUCH_RATE", u64::from(l.touch_rate)),
         ];
         named.iter().find(|(_, value)| *value == 0).map_or(Ok(()), |(name, _)| Err(ConfigError::LimitZero(name)))
     }

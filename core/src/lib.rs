@@ -8,12 +8,14 @@ extern crate std;
 
 pub mod broker;
 pub mod config;
+pub(crate) mod heap;
 pub mod http;
 pub mod hub;
 pub mod ids;
 mod index;
 mod queue;
 mod random;
+pub mod redis;
 pub mod session;
 mod slab;
 pub mod stomp;

@@ -30,6 +30,11 @@ impl<T> Queue<T> {
         self.last.push(value);
     }
 
+    pub(crate) fn front(&self) -> Option<&T> {
+        // The page that is being emptied is turned around, the others are not.
+        self.first.last().or_else(|| self.pages.front().unwrap_or(&self.last).first())
+    }
+
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         if self.first.is_empty() {
             self.first = self.pages.pop_front().unwrap_or_else(|| core::mem::take(&mut self.last));
@@ -58,6 +63,7 @@ mod tests {
             }
             for _ in 0..round * 89 % 1_700 {
                 assert_eq!(queue.is_empty(), model.is_empty());
+                assert_eq!(queue.front(), model.front());
                 assert_eq!(queue.pop_front(), model.pop_front());
             }
         }

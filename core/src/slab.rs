@@ -110,16 +110,20 @@ impl<T> Arena<T> {
 }
 
 /// Slots with generations: a handle of something that was removed is noticed and never followed.
+///
+/// Generations lie apart from the values, in an array of their own, and beside each a small `H`: what the most frequent
+/// path needs of a slot costs one look into that array, and none into the value.
 #[derive(Debug)]
-pub(crate) struct Slab<T> {
-    entries: Pages<Entry<T>>,
+pub(crate) struct Slab<T, H = ()> {
+    heads: Pages<Head<H>>,
+    cells: Pages<Cell<T>>,
     free: u32,
     len: u32,
 }
 
-impl<T> Slab<T> {
+impl<T, H: Copy + Default> Slab<T, H> {
     pub(crate) const fn new() -> Self {
-        Self { entries: Pages::new(), free: NONE, len: 0 }
+        Self { heads: Pages::new(), cells: Pages::new(), free: NONE, len: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -132,7 +136,7 @@ impl<T> Slab<T> {
 
     /// Slots ever made. Going through `slot(0..capacity())` visits all that live, and can be broken off and resumed.
     pub(crate) fn capacity(&self) -> u32 {
-        self.entries.len()
+        self.cells.len()
     }
 
     /// Answers slot and generation. A generation is never 0, so neither is an id's raw value.
@@ -143,67 +147,104 @@ impl<T> Slab<T> {
     /// For a value that holds its own slot and generation.
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(u32, u32) -> T) -> (u32, u32) {
         self.len += 1;
-        if let Some(entry) = self.entries.get_mut(self.free) {
+        if let (Some(cell), Some(head)) = (self.cells.get_mut(self.free), self.heads.get(self.free)) {
             let slot = self.free;
-            self.free = entry.cell.fill(make(slot, entry.generation));
-            return (slot, entry.generation);
+            self.free = cell.fill(make(slot, head.generation));
+            return (slot, head.generation);
         }
-        let cell = Cell::Full(make(self.entries.len(), 1));
-        (self.entries.push(Entry { generation: 1, cell }), 1)
+        let slot = self.cells.len();
+        self.cells.push(Cell::Full(make(slot, 1)));
+        self.heads.push(Head { generation: 1, hot: H::default() });
+        (slot, 1)
     }
 
     /// `None` if the handle is stale or invented.
     pub(crate) fn get(&self, slot: u32, generation: u32) -> Option<&T> {
-        self.entries.get(slot).filter(|entry| entry.generation == generation)?.cell.value()
+        self.hot_of(slot, generation)?;
+        self.slot(slot)
     }
 
     /// `None` if the handle is stale or invented.
     pub(crate) fn get_mut(&mut self, slot: u32, generation: u32) -> Option<&mut T> {
-        self.entries.get_mut(slot).filter(|entry| entry.generation == generation)?.cell.value_mut()
+        self.hot_of(slot, generation)?;
+        self.slot_mut(slot)
+    }
+
+    /// What lies beside the generation. `None` if the handle is stale; the default if it was invented for a slot that is
+    /// free.
+    pub(crate) fn hot_of(&self, slot: u32, generation: u32) -> Option<H> {
+        self.heads.get(slot).filter(|head| head.generation == generation).map(|head| head.hot)
+    }
+
+    /// What lies beside the generation: the default if nothing lives there.
+    pub(crate) fn hot(&self, slot: u32) -> H {
+        self.heads.get(slot).map(|head| head.hot).unwrap_or_default()
+    }
+
+    /// Likewise, of something that lives.
+    pub(crate) fn hot_mut(&mut self, slot: u32) -> Option<&mut H> {
+        self.heads.get_mut(slot).map(|head| &mut head.hot)
     }
 
     /// Whatever lives there: for links that are removed together with it.
     pub(crate) fn slot(&self, slot: u32) -> Option<&T> {
-        self.entries.get(slot)?.cell.value()
+        self.cells.get(slot)?.value()
     }
 
     /// Whatever lives there: for links that are removed together with it.
     pub(crate) fn slot_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.entries.get_mut(slot)?.cell.value_mut()
+        self.cells.get_mut(slot)?.value_mut()
+    }
+
+    /// Whatever lives there, with what lies beside its generation.
+    pub(crate) fn whole_mut(&mut self, slot: u32) -> Option<(&mut T, &mut H)> {
+        Some((self.cells.get_mut(slot)?.value_mut()?, &mut self.heads.get_mut(slot)?.hot))
     }
 
     /// The generation of what lives there.
     pub(crate) fn generation(&self, slot: u32) -> Option<u32> {
-        self.entries.get(slot).filter(|entry| entry.cell.value().is_some()).map(|entry| entry.generation)
+        self.slot(slot)?;
+        self.heads.get(slot).map(|head| head.generation)
+    }
+
+    /// What lives there stays, but every handle of it is stale from now on. False, and nothing changes, if the slot has
+    /// no generation left for that.
+    pub(crate) fn renew(&mut self, slot: u32) -> bool {
+        let next = self.generation(slot).and_then(|generation| generation.checked_add(1));
+        if let (Some(next), Some(head)) = (next, self.heads.get_mut(slot)) {
+            head.generation = next;
+        }
+        next.is_some()
     }
 
     /// `None` if the handle is stale or invented.
     pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<T> {
-        self.get(slot, generation)?;
+        self.hot_of(slot, generation)?;
         self.remove_slot(slot)
     }
 
     /// Removes whatever lives there.
     pub(crate) fn remove_slot(&mut self, slot: u32) -> Option<T> {
-        let entry = self.entries.get_mut(slot)?;
-        let value = entry.cell.vacate(self.free)?;
+        let (cell, head) = (self.cells.get_mut(slot)?, self.heads.get_mut(slot)?);
+        let value = cell.vacate(self.free)?;
         self.len -= 1;
-        match entry.generation.checked_add(1) {
+        head.hot = H::default();
+        match head.generation.checked_add(1) {
             Some(next) => {
-                entry.generation = next;
+                head.generation = next;
                 self.free = slot;
             }
             // Used up: left out of the free list, since any generation would be one that somebody may still hold.
-            None => entry.cell = Cell::Free(NONE),
+            None => *cell = Cell::Free(NONE),
         }
         Some(value)
     }
 }
 
-#[derive(Debug)]
-struct Entry<T> {
+#[derive(Debug, Clone, Copy)]
+struct Head<H> {
     generation: u32,
-    cell: Cell<T>,
+    hot: H,
 }
 
 /// As large as `T` if that has a niche such as a pointer.
@@ -263,7 +304,7 @@ mod tests {
     fn a_niche_makes_free_cells_cost_nothing() {
         assert_eq!(size_of::<Cell<Box<[u8]>>>(), size_of::<Box<[u8]>>());
         assert_eq!(size_of::<Cell<(Box<u8>, u32, u32)>>(), 16);
-        assert_eq!(size_of::<Entry<(Box<u8>, u64)>>(), 24);
+        assert_eq!((size_of::<Head<()>>(), size_of::<Head<u32>>()), (4, 8));
     }
 
     #[test]
@@ -293,7 +334,7 @@ mod tests {
 
     #[test]
     fn a02_a03_a_stale_or_invented_handle_finds_nothing() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::<_>::new();
         let (slot, generation) = slab.insert("first");
         let id = SocketId::new(slot, generation);
         assert_ne!(id.to_raw(), 0);
@@ -314,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_free_slot_matches_no_handle_even_with_its_next_generation() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::<_>::new();
         let (slot, generation) = slab.insert(());
         slab.remove_slot(slot);
         assert_eq!(slab.get(slot, generation + 1), None);
@@ -323,10 +364,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_renewed_is_found_by_its_slot_alone() {
+        let mut slab = Slab::<_>::new();
+        let (slot, generation) = slab.insert(7);
+        assert!(slab.renew(slot));
+        assert_eq!(slab.get(slot, generation), None);
+        assert_eq!(slab.remove(slot, generation), None);
+        assert_eq!((slab.slot(slot), slab.generation(slot), slab.len()), (Some(&7), Some(generation + 1), 1));
+        slab.heads.get_mut(slot).expect("made above").generation = u32::MAX;
+        assert!(!slab.renew(slot), "no generation is left");
+        assert_eq!(slab.remove(slot, u32::MAX), Some(7));
+        assert!(!slab.renew(slot) && !slab.renew(1), "nothing is there");
+    }
+
+    #[test]
     fn a_slot_whose_generations_are_used_up_is_retired() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::<_>::new();
         let (slot, _) = slab.insert(1);
-        slab.entries.get_mut(slot).expect("made above").generation = u32::MAX - 1;
+        slab.heads.get_mut(slot).expect("made above").generation = u32::MAX - 1;
         assert_eq!(slab.remove(slot, u32::MAX - 1), Some(1));
         assert_eq!(slab.insert(2), (slot, u32::MAX));
         assert_eq!(slab.remove(slot, u32::MAX), Some(2));
@@ -335,8 +390,24 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_beside_goes_with_its_slot() {
+        let mut slab = Slab::<_, u32>::new();
+        let (slot, generation) = slab.insert("first");
+        *slab.hot_mut(slot).expect("it lives") = 7;
+        assert_eq!((slab.hot(slot), slab.hot_of(slot, generation)), (7, Some(7)));
+        assert_eq!(slab.whole_mut(slot), Some((&mut "first", &mut 7)));
+        assert_eq!((slab.hot_of(slot, generation + 1), slab.hot_of(slot, 0), slab.hot_of(1, 1)), (None, None, None));
+        slab.remove_slot(slot);
+        assert_eq!((slab.hot(slot), slab.hot_of(slot, generation), slab.whole_mut(slot)), (0, None, None));
+        // Nobody was given this handle yet: it finds what nothing has left there.
+        assert_eq!((slab.hot_of(slot, generation + 1), slab.get(slot, generation + 1)), (Some(0), None));
+        let (again, _) = slab.insert("second");
+        assert_eq!((again, slab.hot(again), slab.hot(1)), (slot, 0, 0));
+    }
+
+    #[test]
     fn a_value_may_hold_its_own_id() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::<_>::new();
         slab.insert((9, 9));
         let (slot, generation) = slab.insert_with(|slot, generation| (slot, generation));
         assert_eq!(slab.slot(slot), Some(&(slot, generation)));
@@ -348,7 +419,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_slab_is_a_map_from_handles(ops in proptest::collection::vec((any::<bool>(), any::<usize>()), 0..400)) {
-            let mut slab = Slab::new();
+            let mut slab = Slab::<_>::new();
             let mut arena = Arena::new();
             let mut model = BTreeMap::new();
             let mut gone = Vec::new();

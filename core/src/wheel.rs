@@ -5,25 +5,30 @@
 //! higher level, the entries of that slot are sorted into lower levels one by one ([`Wheel::pop`] pays for each), and
 //! whatever is armed for that span meanwhile queues behind them: that keeps the order.
 //!
-//! It is lazy: an entry cannot be cancelled. Its owner looks at its own state when it fires, and arms again or not.
+//! Whose timer it is has one entry: arming it again moves that to an earlier time, never to a later one. An entry is not
+//! taken out when its owner goes. Its owner, or who has its slot by then, looks at its own state when it fires, and arms
+//! again or not.
 
 use alloc::boxed::Box;
 
 use crate::slab::{NONE, Pages};
 use crate::time::Instant;
 
-/// Fires never early and less than one tick (16 ms) late, in the order of ticks and, within a tick, of arming.
+/// Timers by slot: of a [`Slab`](crate::slab::Slab), say. Each fires never early and less than one tick (16 ms) late, in
+/// the order of ticks and, within a tick, of arming.
 #[derive(Debug)]
 pub(crate) struct Wheel {
     levels: Box<[Level]>,
+    /// The entry of each slot, armed or not.
     nodes: Pages<Node>,
-    free: u32,
     len: usize,
     /// How far time has come. Entries of this tick are on level 0 or being sorted.
     current: u64,
     /// The level whose slot at `current` is being sorted; 0: none. INVARIANT: no other slot above level 0 at `current`
     /// has entries, since time stops at each slot that does and goes on once it is sorted.
     sorting: usize,
+    /// Before this tick there is nothing to do.
+    quiet_until: u64,
 }
 
 impl Wheel {
@@ -31,10 +36,10 @@ impl Wheel {
         Self {
             levels: (0..LEVELS).map(|_| Level::EMPTY).collect(),
             nodes: Pages::new(),
-            free: NONE,
             len: 0,
             current: tick_until(now),
             sorting: 0,
+            quiet_until: u64::MAX,
         }
     }
 
@@ -44,64 +49,91 @@ impl Wheel {
         self.len
     }
 
-    /// Has [`pop`](Self::pop) answer `key` once `due` has come. A due that has passed counts as the current tick, one
-    /// in the last 15 ms before 2^64 as the last tick; [`Instant::NEVER`] is not armed.
-    pub(crate) fn arm(&mut self, key: u64, due: Instant) {
+    /// Has [`pop`](Self::pop) answer `slot` once `due` has come, unless it is going to before that. A due that has passed
+    /// counts as the current tick, one in the last 15 ms before 2^64 as the last tick; [`Instant::NEVER`] is not armed.
+    pub(crate) fn arm(&mut self, slot: u32, due: Instant) {
+        // For one that is not armed too, so that no later call has to make entries for many.
+        while self.nodes.len() <= slot {
+            self.nodes.push(Node::IDLE);
+        }
         if due == Instant::NEVER {
             return;
         }
-        let node = Node { key, tick: tick_from(due).max(self.current), next: NONE };
-        let at = match self.nodes.get_mut(self.free) {
-            Some(free) => {
-                let at = self.free;
-                self.free = free.next;
-                *free = node;
-                at
+        let tick = tick_from(due).max(self.current);
+        let Some(node) = self.nodes.get(slot) else { return };
+        if node.is_armed() {
+            if node.tick() <= tick {
+                return;
             }
-            None => self.nodes.push(node),
-        };
-        self.len += 1;
-        self.place(at, self.level_of(node.tick).max(self.sorting));
+            self.unlink(slot);
+        } else {
+            self.len += 1;
+        }
+        self.link(slot, tick, self.level_of(tick).max(self.sorting));
     }
 
-    /// The next key that is due by `now`. Each answer and each entry sorted takes 1 from `budget`; at 0 it answers
+    /// When this slot's entry fires; [`Instant::NEVER`] if it has none.
+    pub(crate) fn armed(&self, slot: u32) -> Instant {
+        let node = self.nodes.get(slot).filter(|node| node.is_armed());
+        node.map_or(Instant::NEVER, |node| Instant::from_millis(node.tick() * TICK_MS))
+    }
+
+    /// The next slot that is due by `now`. Each answer and each entry sorted takes 1 from `budget`; at 0 it answers
     /// `None` although something may be left. A `now` earlier than one before is harmless: time stands still.
-    pub(crate) fn pop(&mut self, now: Instant, budget: &mut usize) -> Option<u64> {
-        let target = tick_until(now);
+    pub(crate) fn pop(&mut self, now: Instant, budget: &mut usize) -> Option<u32> {
+        let target = tick_until(now).max(self.current);
+        if target < self.quiet_until {
+            self.current = target;
+            return None;
+        }
+        self.pop_due(target, budget)
+    }
+
+    fn pop_due(&mut self, target: u64, budget: &mut usize) -> Option<u32> {
         while let Some(left) = budget.checked_sub(1) {
-            if self.sorting > 0 {
+            if let Some(slot) = self.take_first(self.sorting) {
                 *budget = left;
-                self.sort_one();
-            } else if let Some((at, node)) = self.take_first(0) {
-                *budget = left;
-                self.len -= 1;
-                if let Some(freed) = self.nodes.get_mut(at) {
-                    freed.next = self.free;
-                    self.free = at;
+                if self.sorting > 0 {
+                    self.sort(slot);
+                    continue;
                 }
-                return Some(node.key);
-            } else if target <= self.current {
-                // Whatever there is comes later. Most calls end here: time is asked for more often than it ticks.
-                return None;
-            } else {
-                match self.next_slot() {
-                    Some((level, tick)) if tick <= target => {
-                        self.current = tick;
-                        self.sorting = level;
-                    }
-                    _ => {
-                        self.current = self.current.max(target);
-                        return None;
-                    }
+                if let Some(node) = self.nodes.get_mut(slot) {
+                    *node = Node::IDLE;
+                }
+                self.len -= 1;
+                return Some(slot);
+            }
+            if self.sorting > 0 {
+                self.sorting = 0;
+                continue;
+            }
+            let next = self.next_slot();
+            match next {
+                Some((level, tick)) if tick <= target => {
+                    self.current = tick;
+                    self.sorting = level;
+                }
+                _ => {
+                    self.current = target;
+                    self.quiet_until = next.map_or(u64::MAX, |(_, tick)| tick);
+                    return None;
                 }
             }
         }
         None
     }
 
+    /// The time of what [`pop`](Self::pop) answered last: not before the due it was armed for.
+    pub(crate) fn reached(&self) -> Instant {
+        Instant::from_millis(self.current * TICK_MS)
+    }
+
     /// When to call [`pop`](Self::pop) next: not later than the next entry's tick. It may be earlier by the span of a
     /// higher level's slot; pop then has entries to sort. In the past while something is left over; `None` if empty.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        if self.len == 0 {
+            return None;
+        }
         let tick = if self.sorting > 0 || self.levels.first()?.slots.get(slot_of(self.current, 0))?.first != NONE {
             self.current
         } else {
@@ -125,43 +157,55 @@ impl Wheel {
         ((tick ^ self.current) | 1).ilog2() as usize / BITS as usize
     }
 
+    /// Takes the first entry out of the list of the slot that time is in on this level.
+    fn take_first(&mut self, level: usize) -> Option<u32> {
+        let first = self.levels.get(level)?.slots.get(slot_of(self.current, level))?.first;
+        self.nodes.get(first)?;
+        self.unlink(first);
+        Some(first)
+    }
+
+    /// Puts an entry that was taken from the slot that is being sorted where it belongs.
+    fn sort(&mut self, at: u32) {
+        let Some(tick) = self.nodes.get(at).map(|node| node.tick()) else { return };
+        self.link(at, tick, self.level_of(tick));
+    }
+
     /// Appends an entry to the slot of its tick on a level.
-    fn place(&mut self, at: u32, level: usize) {
-        let Some(node) = self.nodes.get_mut(at) else { return };
-        node.next = NONE;
-        let slot = slot_of(node.tick, level);
+    fn link(&mut self, at: u32, tick: u64, level: usize) {
+        let slot = slot_of(tick, level);
         let Some(Level { occupied, slots }) = self.levels.get_mut(level) else { return };
         let Some(list) = slots.get_mut(slot) else { return };
         *occupied |= 1 << slot;
-        let before = list.last;
-        list.last = at;
+        let before = core::mem::replace(&mut list.last, at);
         match self.nodes.get_mut(before) {
             Some(before) => before.next = at,
             None => list.first = at,
         }
+        if let Some(node) = self.nodes.get_mut(at) {
+            *node = Node::armed(tick, level, before);
+        }
+        let shift = BITS * level as u32;
+        self.quiet_until = self.quiet_until.min(tick >> shift << shift);
     }
 
-    /// Takes the first entry of the slot that time is in.
-    fn take_first(&mut self, level: usize) -> Option<(u32, Node)> {
-        let slot = slot_of(self.current, level);
-        let Level { occupied, slots } = self.levels.get_mut(level)?;
-        let list = slots.get_mut(slot)?;
-        let at = list.first;
-        let node = *self.nodes.get(at)?;
-        list.first = node.next;
-        if node.next == NONE {
-            list.last = NONE;
+    /// Takes an entry out of its list.
+    fn unlink(&mut self, at: u32) {
+        let Some(&node) = self.nodes.get(at) else { return };
+        let slot = slot_of(node.tick(), node.level());
+        let Some(Level { occupied, slots }) = self.levels.get_mut(node.level()) else { return };
+        let Some(list) = slots.get_mut(slot) else { return };
+        match self.nodes.get_mut(node.previous) {
+            Some(previous) => previous.next = node.next,
+            None => list.first = node.next,
+        }
+        match self.nodes.get_mut(node.next) {
+            Some(next) => next.previous = node.previous,
+            None => list.last = node.previous,
+        }
+        if list.first == NONE {
             *occupied &= !(1 << slot);
         }
-        Some((at, node))
-    }
-
-    fn sort_one(&mut self) {
-        let Some((at, node)) = self.take_first(self.sorting) else { return };
-        if node.next == NONE {
-            self.sorting = 0;
-        }
-        self.place(at, self.level_of(node.tick));
     }
 }
 
@@ -182,14 +226,35 @@ struct List {
     last: u32,
 }
 
-/// Packed, since one is kept for every client: 20 bytes.
+/// One is kept for every client, so what is in here is packed.
 #[derive(Debug, Clone, Copy)]
-#[repr(C, packed(4))]
 struct Node {
-    key: u64,
-    tick: u64,
-    /// The next one in its slot, or the next free one.
+    /// Tick and, in the lowest four bits, level; [`IDLE`](Self::IDLE) if it is not armed.
+    when: u64,
+    /// Its neighbours in the list of its slot.
     next: u32,
+    previous: u32,
+}
+
+impl Node {
+    /// Not armed. No entry has a level as high as that says.
+    const IDLE: Self = Self { when: u64::MAX, next: NONE, previous: NONE };
+
+    fn armed(tick: u64, level: usize, previous: u32) -> Self {
+        Self { when: tick << LEVEL_BITS | level as u64, next: NONE, previous }
+    }
+
+    fn is_armed(&self) -> bool {
+        self.when != Self::IDLE.when
+    }
+
+    fn tick(&self) -> u64 {
+        self.when >> LEVEL_BITS
+    }
+
+    fn level(&self) -> usize {
+        (self.when & ((1 << LEVEL_BITS) - 1)) as usize
+    }
 }
 
 /// The tick that has begun at `now`.
@@ -213,21 +278,22 @@ const SLOTS: usize = 1 << BITS;
 const SLOT_MASK: u64 = SLOTS as u64 - 1;
 /// 60 bits: all ticks of 16 ms in 64 bits of milliseconds.
 const LEVELS: usize = 10;
+/// Room for a level beside a tick, which has 60 bits.
+const LEVEL_BITS: u32 = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::collections::BinaryHeap;
+    use alloc::collections::BTreeSet;
     use alloc::vec;
     use alloc::vec::Vec;
-    use core::cmp::Reverse;
     use proptest::prelude::*;
 
     fn at(ms: u64) -> Instant {
         Instant::from_millis(ms)
     }
 
-    fn pop_all(wheel: &mut Wheel, now: Instant) -> Vec<u64> {
+    fn pop_all(wheel: &mut Wheel, now: Instant) -> Vec<u32> {
         let mut budget = usize::MAX;
         core::iter::from_fn(|| wheel.pop(now, &mut budget)).collect()
     }
@@ -280,11 +346,11 @@ mod tests {
         let mut wheel = Wheel::new(at(0));
         let dues: Vec<u64> = (0..1_000).map(|n| n * 7_919 % 1_000 * 259_200).collect();
         for due in &dues {
-            wheel.arm(*due, at(*due));
+            wheel.arm((due / 259_200) as u32, at(*due));
         }
         let mut budget = 1_000 * 6;
-        let fired: Vec<u64> = core::iter::from_fn(|| wheel.pop(at(259_200_000), &mut budget)).collect();
-        assert_eq!(fired, (0..1_000).map(|n| n * 259_200).collect::<Vec<_>>());
+        let fired: Vec<u32> = core::iter::from_fn(|| wheel.pop(at(259_200_000), &mut budget)).collect();
+        assert_eq!(fired, (0..1_000).collect::<Vec<_>>());
         assert!(budget > 0);
     }
 
@@ -337,7 +403,7 @@ mod tests {
         assert!(turns <= 300, "{turns}");
         assert_eq!(wheel.nodes.len(), 100_000);
         wheel.arm(0, at(0));
-        assert_eq!(wheel.nodes.len(), 100_000);
+        assert_eq!((wheel.nodes.len(), wheel.len()), (100_000, 1));
     }
 
     #[test]
@@ -355,58 +421,111 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_costs_20_bytes() {
-        assert_eq!(size_of::<Node>(), 20);
+    fn an_entry_moves_to_an_earlier_time_only() {
+        let mut wheel = Wheel::new(at(0));
+        assert_eq!(wheel.armed(1), Instant::NEVER);
+        wheel.arm(1, at(1_800_000));
+        for (slot, due) in [(0, 1_000), (1, 1_000), (2, 1_000), (1, 995), (1, 1_700_000), (0, 48), (2, 1_000)] {
+            wheel.arm(slot, at(due));
+        }
+        wheel.arm(0, Instant::NEVER);
+        assert_eq!((wheel.armed(0), wheel.armed(1), wheel.armed(3)), (at(48), at(1_008), Instant::NEVER));
+        assert_eq!((wheel.len(), pop_all(&mut wheel, at(900))), (3, vec![0]));
+        assert_eq!((wheel.reached(), wheel.armed(0)), (at(896), Instant::NEVER));
+        assert_eq!(pop_all(&mut wheel, at(1_800_000)), [1, 2]);
+        assert_eq!((wheel.len(), wheel.next_deadline()), (0, None));
+    }
+
+    #[test]
+    fn an_entry_may_leave_the_slot_that_is_being_sorted() {
+        for leaving in 0..4 {
+            let mut wheel = Wheel::new(at(0));
+            for slot in 0..4 {
+                wheel.arm(slot, at(1_120));
+            }
+            let mut budget = 2;
+            assert_eq!((wheel.pop(at(1_030), &mut budget), wheel.sorting), (None, 1));
+            wheel.arm(leaving, at(0));
+            let mut left: Vec<u32> = (0..4).filter(|slot| *slot != leaving).collect();
+            assert_eq!(pop_all(&mut wheel, at(1_030)), [leaving]);
+            assert_eq!(wheel.reached(), at(1_024));
+            wheel.arm(leaving, at(1_120));
+            left.push(leaving);
+            assert_eq!(pop_all(&mut wheel, at(1_200)), left);
+        }
+    }
+
+    #[test]
+    fn one_that_is_never_due_has_its_entry_made_all_the_same() {
+        let mut wheel = Wheel::new(at(0));
+        wheel.arm(2_000, Instant::NEVER);
+        assert_eq!((wheel.nodes.len(), wheel.len(), wheel.next_deadline()), (2_001, 0, None));
+    }
+
+    #[test]
+    fn an_entry_costs_16_bytes() {
+        assert_eq!(size_of::<Node>(), 16);
     }
 
     #[derive(Debug, Clone)]
     enum Op {
-        Arm(u64),
+        Arm(u32, u64),
         Wait(u64, usize),
     }
 
     fn ops() -> impl Strategy<Value = Vec<Op>> {
         let span = || prop_oneof![0..40_u64, 0..2_000_u64, 0..5_000_000_u64, 0..1_u64 << 40, any::<u64>()];
         let budget = prop_oneof![0..5_usize, Just(usize::MAX)];
-        let op = prop_oneof![3 => span().prop_map(Op::Arm), 2 => (span(), budget).prop_map(|(ms, n)| Op::Wait(ms, n))];
+        let arm = (0..12_u32, span()).prop_map(|(slot, ms)| Op::Arm(slot, ms));
+        let op = prop_oneof![3 => arm, 2 => (span(), budget).prop_map(|(ms, n)| Op::Wait(ms, n))];
         proptest::collection::vec(op, 0..120)
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
         #[test]
         fn a_wheel_is_a_priority_queue(start in prop_oneof![Just(0_u64), any::<u64>()], ops in ops()) {
             let mut now = at(start);
             let mut wheel = Wheel::new(now);
-            let mut model = BinaryHeap::new();
+            // In order: tick, when it was armed for that, slot.
+            let mut model = BTreeSet::<(u64, usize, u32)>::new();
             let (mut armed, mut spent) = (0, 0);
-            for op in ops {
+            for (step, op) in ops.into_iter().enumerate() {
                 match op {
-                    Op::Arm(ms) if now.after(ms) != Instant::NEVER => {
-                        wheel.arm(armed, now.after(ms));
-                        model.push(Reverse((tick_from(now.after(ms)).max(wheel.current), armed)));
-                        armed += 1;
+                    Op::Arm(slot, ms) => {
+                        let due = now.after(ms);
+                        wheel.arm(slot, due);
+                        let tick = tick_from(due).max(wheel.current);
+                        let known = model.iter().find(|(_, _, known)| *known == slot).copied();
+                        if due != Instant::NEVER && known.is_none_or(|(known, _, _)| tick < known) {
+                            known.map(|known| model.remove(&known));
+                            model.insert((tick, step, slot));
+                            armed += 1;
+                        }
                     }
-                    Op::Arm(ms) => wheel.arm(armed, now.after(ms)),
                     Op::Wait(ms, allowed) => {
                         now = now.after(ms);
                         let mut budget = allowed;
-                        while let Some(key) = wheel.pop(now, &mut budget) {
-                            let Reverse((tick, expected)) = model.pop().expect("the model has as many");
-                            prop_assert_eq!(key, expected);
-                            prop_assert!(tick <= tick_until(now));
+                        while let Some(slot) = wheel.pop(now, &mut budget) {
+                            let (tick, _, expected) = model.pop_first().expect("the model has as many");
+                            prop_assert_eq!(slot, expected);
+                            prop_assert!(tick <= tick_until(now) && tick <= wheel.current);
                         }
                         spent += allowed - budget;
-                        let left = model.peek().is_some_and(|Reverse((tick, _))| *tick <= tick_until(now));
+                        let left = model.first().is_some_and(|(tick, _, _)| *tick <= tick_until(now));
                         prop_assert!(!left || budget == 0);
                         prop_assert!(budget == 0 || wheel.next_deadline().is_none_or(|deadline| deadline > now));
                     }
                 }
                 prop_assert_eq!(wheel.len(), model.len());
                 prop_assert_eq!(wheel.next_deadline().is_some(), !model.is_empty());
-                if let Some(Reverse((tick, _))) = model.peek() {
+                for (tick, _, slot) in &model {
+                    prop_assert_eq!(wheel.armed(*slot), at(tick * TICK_MS));
+                }
+                if let Some((tick, _, _)) = model.first() {
                     prop_assert!(wheel.next_deadline() <= Some(at(tick * TICK_MS)));
                 }
-                prop_assert!(spent <= armed as usize * LEVELS);
+                prop_assert!(spent <= armed * LEVELS);
             }
         }
 
@@ -417,8 +536,8 @@ mod tests {
         ) {
             let (mut whole, mut cut) = (Wheel::new(at(0)), Wheel::new(at(0)));
             for (key, due) in dues.iter().enumerate() {
-                whole.arm(key as u64, at(*due));
-                cut.arm(key as u64, at(*due));
+                whole.arm(key as u32, at(*due));
+                cut.arm(key as u32, at(*due));
             }
             let mut fired = vec![];
             for budget in budgets.iter().cycle() {

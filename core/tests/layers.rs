@@ -1,14 +1,14 @@
 //! Which module may use which, and how long a file may be.
 //!
-//! Arrows point inward: the hub uses everything, books (`session`, `broker`) use atoms, languages (`ws`, `http`, `stomp`)
+//! Arrows point inward: the hub uses everything, books (`session`, `broker`) use atoms, languages (`ws`, `http`, `stomp`, `redis`)
 //! use atoms and never each other, atoms use atoms.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ATOMS: &[&str] = &["ids", "index", "queue", "random", "slab", "time", "wheel"];
-const LANGUAGES: &[&str] = &["http", "stomp", "ws"];
+const ATOMS: &[&str] = &["heap", "ids", "index", "queue", "random", "slab", "time", "wheel"];
+const LANGUAGES: &[&str] = &["http", "redis", "stomp", "ws"];
 const BOOKS: &[&str] = &["broker", "session"];
 
 /// What a module may use beside itself; `None` for one that nobody has given a place.
@@ -17,7 +17,9 @@ fn allowed(module: &str) -> Option<Vec<&'static str>> {
         // The map of the crate, and where everything meets.
         "lib" | "hub" => Some([ATOMS, LANGUAGES, BOOKS, &["config", "hub"]].concat()),
         // It holds the limits of each language, and the rules of access.
-        "config" => Some([LANGUAGES, &["broker"]].concat()),
+        "config" => Some([LANGUAGES, BOOKS].concat()),
+        // The one place that knows both Spring's keys and commands of Redis is in here.
+        "session" => Some([ATOMS, &["redis"]].concat()),
         _ if [ATOMS, LANGUAGES, BOOKS].iter().any(|ring| ring.contains(&module)) => Some(ATOMS.to_vec()),
         _ => None,
     }

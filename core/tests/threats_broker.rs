@@ -43,6 +43,16 @@ fn s12_patterns_built_to_backtrack() {
 }
 
 #[test]
+fn s12_a_regular_expression_is_no_pattern_here() {
+    let mut server = Server::default();
+    for pattern in ["/topic/{id:[0-9]+}", "/topic/{id:(a+)+b}"] {
+        let socket = server.talk("rob", "1.2");
+        server.say(socket, "SUBSCRIBE", &[("id", "0"), ("destination", &pattern.replace(':', "\\c"))], "");
+        assert!(server.fault(socket).message().contains("regular expression"), "{pattern}");
+    }
+}
+
+#[test]
 fn s12_destinations_at_the_limit_and_one_beyond() {
     let mut server = Server::default();
     let long = |bytes: usize| format!("/topic/{}", "a".repeat(bytes - 7));

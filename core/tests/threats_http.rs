@@ -112,6 +112,61 @@ fn h04_body_sent_a_byte_at_a_time() {
 }
 
 #[test]
+fn answer_time_at_the_limit_and_one_beyond() {
+    let mut server = Server::default();
+    let cookie = server.log_in("rob");
+    let lines = format!("Cookie: {cookie}\r\nContent-Length: 1\r\n");
+    // The time begins once the request is whole, and handed on.
+    let ask = |server: &mut Server| {
+        let socket = server.open();
+        server.send(socket, format!("POST / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").as_bytes());
+        server.wait(5_003);
+        server.send(socket, b"x");
+        assert_eq!(server.request().0, socket);
+        socket
+    };
+    let socket = ask(&mut server);
+    server.wait(60_000 - 1);
+    assert_eq!(server.output(socket), b"", "after 59.999 s");
+    server.respond(socket, Response::text(200, "at the last moment"), Change::Keep);
+    assert_eq!(server.answer(socket).status, 200);
+
+    let socket = ask(&mut server);
+    server.wait(60_000 + 16);
+    let answer = server.answer(socket);
+    assert_eq!((answer.status, answer.closes()), (504, true));
+    assert!(server.is_shut(socket));
+    // What comes too late changes nothing, nor does the next request of this connection get it.
+    server.send(socket, get("/next", "").as_bytes());
+    server.respond(socket, Response::text(200, "too late"), Change::End);
+    assert_eq!(server.output(socket), b"");
+    assert!(!server.has_request());
+    assert_eq!(server.ask(&handshake("/stomp", &format!("Cookie: {cookie}\r\n"))).status, 101);
+    server.wait(5_016);
+    assert!(server.is_closed(socket));
+}
+
+#[test]
+fn answer_time_counts_for_each_request_of_a_connection() {
+    let mut server = Server::with(|config| config.limits.answer_time_ms = 7_000);
+    let socket = server.open();
+    for _ in 0..3 {
+        server.send(socket, get("/", "").as_bytes());
+        server.request();
+        server.wait(6_999);
+        server.respond(socket, Response::text(200, "slow"), Change::Keep);
+        assert_eq!(server.answer(socket).status, 200);
+    }
+    // Nor is a peer that has ended its half waited for any longer.
+    server.send(socket, get("/", "").as_bytes());
+    server.request();
+    server.hang_up(socket);
+    server.wait(7_016);
+    assert_eq!(server.answer(socket).status, 504);
+    assert!(server.is_closed(socket));
+}
+
+#[test]
 fn h04_kept_alive_without_a_next_request() {
     let mut server = Server::default();
     let socket = server.open();

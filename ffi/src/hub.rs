@@ -108,7 +108,8 @@ pub unsafe extern "C" fn tethered_received(
 }
 
 /// What waits to be written on a socket, oldest first. Write it, whole or in part, and say with tethered_sent how much
-/// was taken; until then it stays.
+/// was taken; until then it stays. It is what may cross at the time of the last call: in a later millisecond, such as
+/// for a socket that can be written at last, call tethered_tick first.
 ///
 /// out: an array of capacity slices, laid out as struct iovec, so that it may be given to writev.
 ///

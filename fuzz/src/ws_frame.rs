@@ -1,8 +1,8 @@
 //! Target `ws_frame`: a peer's bytes. Byte 0 steers role and limits, byte 1 the size of the pieces, the rest is the stream.
 
 use tethered_core::ws::{
-    Assembler, CloseFrame, Decoder, Head, Incoming, Limits, Opcode, Reader, Role, Violation, close_payload, is_close_code,
-    write_frame, write_masked_frame,
+    Assembler, CloseFrame, Decoder, Head, Incoming, Limits, Opcode, Reader, Role, Violation, close_payload,
+    is_close_code, write_frame, write_masked_frame,
 };
 
 /// Runs one input; panics where an invariant breaks.

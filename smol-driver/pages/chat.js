@@ -2,7 +2,7 @@
 
 import { Tether } from './tether.js';
 
-const { user, timeoutMs } = document.body.dataset;
+const { user, timeoutMs, connectHeader } = document.body.dataset;
 const at = (id) => document.getElementById(id);
 const page = Object.fromEntries(['tether', 'state', 'left', 'rope', 'cut', 'cut-why', 'cut-code', 'cut-reason', 'again', 'kept',
   'people', 'nobody', 'with', 'log', 'compose', 'to', 'text', 'send', 'said', 'logout'].map((id) => [id, at(id)]));
@@ -303,6 +303,7 @@ addEventListener('pageshow', (event) => event.persisted && location.reload());
 tether = new Tether({
   user,
   timeoutMs: Number(timeoutMs),
+  proof: connectHeader ? { [connectHeader]: page.logout.elements._csrf.value } : {},
   subscriptions: {
     inbox: '/user/queue/messages',
     in: '/topic/friends/signin',

@@ -58,7 +58,7 @@ export function encode(command, headers, body = '') {
 }
 
 /**
- * A STOMP connection. It calls `on.connected(headers)`, `on.message(subscription, headers, body)`, `on.error(text)`,
+ * A STOMP connection, whose CONNECT has these further headers. It calls `on.connected(headers)`, `on.message(subscription, headers, body)`, `on.error(text)`,
  * `on.sent()` for each frame sent, and at its end `on.closed(code, reason)`, once.
  */
 export class Connection {
@@ -66,10 +66,10 @@ export class Connection {
   #decoder = new Decoder();
   #connected = false;
 
-  constructor(url, on) {
+  constructor(url, headers, on) {
     this.#socket = new WebSocket(url, ['v12.stomp']);
     this.#socket.binaryType = 'arraybuffer';
-    this.#socket.onopen = () => this.#write(on, 'CONNECT', { 'accept-version': '1.2', host: location.host, 'heart-beat': '0,0' });
+    this.#socket.onopen = () => this.#write(on, 'CONNECT', { 'accept-version': '1.2', host: location.host, 'heart-beat': '0,0', ...headers });
     this.#socket.onclose = (event) => {
       this.#connected = false;
       on.closed(event.code, event.reason);

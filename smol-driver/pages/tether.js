@@ -20,8 +20,9 @@ export class Tether {
   #steady = 0;
   #channel = null;
 
-  constructor({ user, timeoutMs, subscriptions, on }) {
-    Object.assign(this, { user, timeoutMs, subscriptions, on });
+  /** `proof`: headers of CONNECT that show whose page this is; none if the server does not ask for it. */
+  constructor({ user, timeoutMs, proof, subscriptions, on }) {
+    Object.assign(this, { user, timeoutMs, proof, subscriptions, on });
     if ('BroadcastChannel' in window) {
       this.#channel = new BroadcastChannel('tethered');
       this.#channel.onmessage = ({ data }) => data === user && this.#wind(false);
@@ -52,7 +53,7 @@ export class Tether {
     url.protocol = url.protocol.replace('http', 'ws');
     const patience = setTimeout(() => connection.close(), PATIENCE_MS);
     let error = '';
-    const connection = new Connection(url, {
+    const connection = new Connection(url, this.proof, {
       sent: () => this.#wind(true),
       error: (text) => { error = text; },
       message: (...message) => this.on.message(...message),
@@ -86,16 +87,25 @@ export class Tether {
     this.#become('waiting', { code, reason, ms });
   }
 
-  /** A refused handshake does not say why; a request does. It is answered 302 if the login has ended. */
+  /**
+   * A refused handshake does not say why; a request does. It is answered 302 if the login has ended, and else with the
+   * token of the login that there is now: it may be another one of the same user.
+   */
   async #retry() {
     clearTimeout(this.#timer);
     let answer;
+    let proof = this.proof;
     try {
       answer = await fetch('/csrf', { redirect: 'manual', cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
+      if (answer.ok && Object.keys(proof).length > 0) {
+        const { headerName, token } = await answer.json();
+        proof = { [headerName]: token };
+      }
     } catch {
       answer = null;
     }
     if (this.state !== 'waiting') return;
+    this.proof = proof;
     if (answer?.type === 'opaqueredirect') this.#end(null, '');
     else if (answer?.ok) this.#connect();
     else this.#wait(null, 'the server does not answer');

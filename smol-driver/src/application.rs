@@ -25,6 +25,10 @@ pub trait Application: Sized + 'static {
     /// A client that had joined is gone.
     fn left(&mut self, _cx: &mut Context<'_, Self>, _client: ClientId, _cause: Cause, _principal: Option<Arc<str>>) {}
 
+    /// The application of another node said something, with [`Context::announce`]. `from` is what that node goes by until
+    /// it is started anew.
+    fn announced(&mut self, _cx: &mut Context<'_, Self>, _from: &str, _body: &[u8]) {}
+
     /// A session that had sockets has ended. The server has logged it.
     fn ended(&mut self, _cx: &mut Context<'_, Self>, _ended: &Ended) {}
 
@@ -60,6 +64,11 @@ impl<A: Application> Context<'_, A> {
     /// [`Hub::publish`].
     pub fn publish(&mut self, to: To<'_>, message: &Message<'_>) -> usize {
         self.hub.publish(self.now, to, message)
+    }
+
+    /// [`Hub::announce`].
+    pub fn announce(&mut self, body: &[u8]) {
+        self.hub.announce(self.now, body);
     }
 
     /// [`Hub::answer`].

@@ -92,6 +92,8 @@ impl Connections {
         if change.writable && it.blocked {
             it.blocked = false;
             self.set_dirty(change.token);
+            // The hub lends what may cross at the time that it knows, and perhaps nothing else tells it of this one.
+            hub.handle(now, Event::Tick);
         }
         let Some(it) = self.all.get_mut(change.token) else { return };
         if change.failed && !it.reading && !it.ended {
@@ -299,6 +301,14 @@ const SLICES: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
+    use tethered_core::config::{Config, Endpoint, Login};
+    use tethered_core::http;
+    use tethered_core::hub::{self, Action, Open, Payload, Response};
+    use tethered_core::ids::ClientId;
+    use tethered_core::time::{Instant, UnixMillis};
+
     use super::*;
 
     #[test]
@@ -306,5 +316,57 @@ mod tests {
         // A source of async-io's is counted without what lies behind it.
         let most = if cfg!(all(target_os = "linux", not(feature = "portable"))) { 24 } else { 48 };
         assert!(size_of::<Connection>() <= most, "{}", size_of::<Connection>());
+    }
+
+    #[test]
+    fn what_can_be_written_at_last_may_have_to_stay() {
+        for (at_ms, lent) in [(1_002, 1), (1_003, 0)] {
+            let endpoint = Endpoint { login: Login::Required, ..Endpoint::raw("/ws") };
+            let mut config = Config { endpoints: vec![endpoint], ..Config::default() };
+            config.session.timeout_ms = 1_000;
+            let mut hub = Hub::new(config, [7; 16], at(0)).expect("a configuration in order");
+            let mut connections = Connections::new();
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+            let _peer = TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
+            let (stream, _) = listener.accept().expect("somebody waits");
+            let id = hub.open(at(3), Open { token: 0, address: None, secure: false }).expect("there is room");
+            connections.enter(&mut Ready::new().expect("a way to wait"), stream, id).expect("it is watched");
+            let client = join(&mut hub, id);
+            connections.all[0].blocked = true;
+            hub.send(at(1_000), client, Payload::Text("queued while it could not be written"));
+            assert_eq!(hub.output(id).count(), 1);
+            let change = Change { token: 0, readable: false, writable: true, ending: false, failed: false };
+            connections.changed(&mut hub, at(at_ms), change);
+            assert_eq!(hub.output(id).count(), lent, "the session ended at 1,003, which a timer tells at 1,008");
+        }
+    }
+
+    fn at(ms: u64) -> Now {
+        Now { mono: Instant::from_millis(ms), wall: UnixMillis::from_millis(ms) }
+    }
+
+    /// Logs in and opens the WebSocket, all of it at 3 ms.
+    fn join(hub: &mut Hub, socket: SocketId) -> ClientId {
+        hub.handle(at(3), Event::Received { socket, bytes: &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned() });
+        loop {
+            match hub.poll().expect("something is to be done") {
+                Action::Request { socket, .. } => {
+                    let login = hub::Change::Login { principal: "rob".into(), attributes: Vec::new() };
+                    hub.respond(at(3), socket, Response { http: http::Response::new(204), session: login });
+                    let answer = String::from_utf8(hub.output(socket).flatten().copied().collect()).expect("a head");
+                    hub.handle(at(3), Event::Sent { socket, len: answer.len() });
+                    let cookie = answer.split_once("Set-Cookie: ").expect("a cookie").1.split(';').next();
+                    let head = format!(
+                        "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nCookie: {}\r\n\
+                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                        cookie.expect("a pair")
+                    );
+                    hub.handle(at(3), Event::Received { socket, bytes: &mut head.into_bytes() });
+                    hub.handle(at(3), Event::Sent { socket, len: usize::MAX });
+                }
+                Action::Joined { client, .. } => return client,
+                _ => {}
+            }
+        }
     }
 }

@@ -103,6 +103,12 @@ impl Log {
         kinds.put(&line(now.wall, level, msg, fields));
     }
 
+    /// Takes the lines that were written so far.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> String {
+        self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner).kept.clone()
+    }
+
     /// The line for the end of a session: why, what found it, how late, how many sockets.
     pub(crate) fn ended(&self, now: Now, ended: &Ended) {
         let session = str::from_utf8(&ended.session).unwrap_or_default();

@@ -6,14 +6,17 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tethered_core::hub::{Delivery, Hub, Request, Response};
 use tethered_core::ids::{ClientId, SocketId};
 use tethered_core::session::Cause;
-use tethered_smol::demo::{Demo, Reply};
+use tethered_smol::demo::{BEAT_MS, Demo, Reply};
 use tethered_smol::settings::{self, Command, Machine, PASSWORD_BYTES_MAX, Replay, Settings, Source};
-use tethered_smol::{Application, Clock, Context, End, Level, Listeners, Log, Recording, Server, end_on_signals};
+use tethered_smol::{
+    Application, Clock, Context, End, Handle, Level, Listeners, Log, NotTaken, Recording, Server, end_on_signals,
+};
 
 /// The demo with what it must be given from outside: randomness, and threads for slow work.
 struct Served(Demo);
@@ -50,6 +53,11 @@ impl Application for Served {
     fn left(&mut self, cx: &mut Context<'_, Self>, _client: ClientId, _cause: Cause, principal: Option<Arc<str>>) {
         let now = cx.now();
         self.0.left(cx.hub(), now, principal.as_ref());
+    }
+
+    fn announced(&mut self, cx: &mut Context<'_, Self>, from: &str, body: &[u8]) {
+        let now = cx.now();
+        self.0.announced(cx.hub(), now, from, body);
     }
 }
 
@@ -127,12 +135,18 @@ fn serve(settings: &Settings) -> Result<(), Failure> {
     log.write(clock.now(), Level::Info, "limits", &[("limits", &settings.limits_line())]);
     let addresses = listeners.addresses();
     let mut server = Server::new(hub, Served(Demo::new(settings, key)), clock, listeners, log.clone())?;
+    if let Some(redis) = settings.redis_options()? {
+        server.redis(&redis).map_err(|error| format!("--redis {}: {error}", redis.url))?;
+    }
     if let Some(file) = &settings.record {
         let recording = Recording::open(Path::new(file), settings.record_limit, &settings.for_recording());
         server.record(recording.map_err(|error| format!("--record {file}: {error}"))?)?;
     }
     let executor = smol::LocalExecutor::new();
     executor.spawn(end_on_signals(server.handle())?).detach();
+    if settings.redis.url.is_some() {
+        executor.spawn(beat(server.handle())).detach();
+    }
     // From here on a signal ends it in order.
     for address in addresses {
         let url = format!("http://{address}/");
@@ -146,6 +160,20 @@ fn serve(settings: &Settings) -> Result<(), Failure> {
     };
     log.write(clock.now(), Level::Info, "end", &[("how", &how)]);
     Ok(())
+}
+
+/// Tells the other nodes from time to time who is here.
+async fn beat(handle: Handle<Served>) {
+    loop {
+        smol::Timer::after(Duration::from_millis(BEAT_MS)).await;
+        let beat = |app: &mut Served, cx: &mut Context<'_, Served>| {
+            let now = cx.now();
+            app.0.beat(cx.hub(), now);
+        };
+        if handle.call(beat) == Err(NotTaken::Stopped) {
+            return;
+        }
+    }
 }
 
 /// Bytes from the system's random source. Without it nothing here is safe, so the process ends.

@@ -23,6 +23,7 @@ use crate::listen::Listeners;
 use crate::log::{Level, Log};
 use crate::ready::{Ready, Watched};
 use crate::record::{Recording, Stopped};
+use crate::redis::{Redis, RedisOptions};
 
 /// One [`Hub`] with sockets: it accepts, reads, writes and keeps time until it is told to stop.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub struct Server<A: Application> {
     /// Something came soon after the last time that there was nothing to do.
     dense: bool,
     recording: Option<Recording>,
+    redis: Option<Redis>,
 }
 
 /// How a [`Server`] came to its end.
@@ -103,7 +105,17 @@ impl<A: Application> Server<A> {
             timer: None,
             dense: false,
             recording: None,
+            redis: None,
         })
+    }
+
+    /// Connects to this Redis while it runs: for a hub with [`Store::Spring`](tethered_core::config::Store::Spring).
+    ///
+    /// # Errors
+    /// Where certificates cannot be read. That Redis is not there is none: the log says so, and it is looked for again.
+    pub fn redis(&mut self, options: &RedisOptions) -> io::Result<()> {
+        self.redis = Some(Redis::start(options, self.clock, &self.log)?);
+        Ok(())
     }
 
     /// Has everything that comes in written to this file from now on.
@@ -125,7 +137,14 @@ impl<A: Application> Server<A> {
     ///
     /// # Errors
     /// Where the operating system fails to tell about sockets at all; what happens on one socket ends that socket only.
-    pub async fn run(mut self) -> io::Result<(End, A)> {
+    pub async fn run(self) -> io::Result<(End, A)> {
+        match self.redis.as_ref().map(Redis::executor) {
+            Some(executor) => executor.run(self.serve()).await,
+            None => self.serve().await,
+        }
+    }
+
+    async fn serve(mut self) -> io::Result<(End, A)> {
         let (mut turns, mut lingers) = (0, false);
         loop {
             self.ready.look(if lingers { self.linger() } else { Duration::ZERO })?;
@@ -148,7 +167,8 @@ impl<A: Application> Server<A> {
             } else {
                 turns += 1;
             }
-            lingers = more == More::Sockets && self.dense;
+            // What Redis answers is a matter of other tasks on this thread.
+            lingers = more == More::Sockets && self.dense && self.redis.is_none();
         }
     }
 
@@ -170,6 +190,7 @@ impl<A: Application> Server<A> {
                 }
             }
         });
+        let heard = self.redis.as_ref().is_some_and(|redis| redis.hear(&mut self.hub, now));
         let called = self.take_calls(now);
         let accepting = self.accept(now);
         self.connections.read(&mut self.hub, now);
@@ -178,9 +199,12 @@ impl<A: Application> Server<A> {
             self.hub.handle(now, Event::Tick);
         }
         self.carry_out(now);
+        if let Some(redis) = &self.redis {
+            redis.flush();
+        }
         self.log.tell_suppressed(now);
         let left = self.hub.next_deadline().is_some_and(|(at, _)| at <= now.mono);
-        if called || accepting || left || self.connections.is_busy() {
+        if heard || called || accepting || left || self.connections.is_busy() {
             More::Certainly
         } else if changes > 0 {
             More::Sockets
@@ -314,6 +338,21 @@ impl<A: Application> Server<A> {
                 connections.close(token as usize, socket);
                 self.log.write(now, Level::Debug, "socket closed", &[("socket", &token)]);
             }
+            Action::Redis { call, connection, command } => {
+                if let Some(redis) = &self.redis {
+                    redis.send(now.mono, call, connection, &command);
+                }
+            }
+            Action::Relay { publication } => {
+                if let Some(redis) = &self.redis {
+                    redis.relay(now.mono, &publication);
+                }
+            }
+            Action::Announced { hub: from, body } => app.announced(&mut cx, &from, &body),
+            Action::Alarm(alarm) => {
+                let kind = alarm.kind.as_str();
+                self.log.write(now, Level::Warn, "redis alarm", &[("kind", &kind), ("what", &alarm)]);
+            }
             Action::Session { call, op } => app.session(&mut cx, call, op),
             Action::Deliver { client, delivery, .. } => app.deliver(&mut cx, client, delivery),
             Action::Request { socket, request, .. } => {
@@ -362,6 +401,9 @@ impl<A: Application> Server<A> {
             }
             Poll::Ready(None) => return Poll::Ready(Ok(())),
             Poll::Pending => {}
+        }
+        if self.redis.as_ref().is_some_and(|redis| redis.poll(cx).is_ready()) {
+            return Poll::Ready(Ok(()));
         }
         self.ready.poll(cx)
     }

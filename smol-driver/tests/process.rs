@@ -22,9 +22,13 @@ struct Process {
 impl Process {
     /// Starts the server, with so many descriptors at most.
     fn start(descriptors: u32) -> Self {
+        Self::start_with(descriptors, "--conformance")
+    }
+
+    fn start_with(descriptors: u32, flags: &str) -> Self {
         let mut command = Command::new("sh");
         let server = env!("CARGO_BIN_EXE_tethered");
-        command.args(["-c", &format!("ulimit -n {descriptors}; exec {server} --conformance --listen 127.0.0.1:0")]);
+        command.args(["-c", &format!("ulimit -n {descriptors}; exec {server} {flags} --listen 127.0.0.1:0")]);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("a shell is there");
         let stderr = child.stderr.take().expect("it is piped");
         let mut lines = BufReader::new(stderr);
@@ -141,4 +145,58 @@ fn a_taken_port_says_so_and_what_to_do() {
     let said = String::from_utf8(output.stderr).expect("it is text");
     assert!(!output.status.success());
     assert!(said.contains(&address) && said.contains("taken") && said.contains("another port"), "{said}");
+}
+
+/// The head and body of the answer, with this status, to a request on a connection of its own.
+fn ask(server: &Process, head: &str, body: &str, status: &str) -> (String, String) {
+    let mut client = Client::connect(server.address);
+    let length = body.len();
+    client.write(format!("{head}Host: {}\r\nContent-Length: {length}\r\n\r\n{body}", server.address).as_bytes());
+    let head = client.read_head(status);
+    let len = head.split_once("Content-Length: ").and_then(|(_, rest)| rest.split("\r\n").next()?.parse().ok());
+    let body = (0..len.unwrap_or(0)).map(|_| client.read::<1>()[0]).collect();
+    (head, String::from_utf8(body).expect("it is text"))
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    text.split_once(before)
+        .and_then(|(_, rest)| rest.split_once(after))
+        .unwrap_or_else(|| panic!("{before} in {text}"))
+        .0
+}
+
+#[test]
+fn connect_csrf_asks_for_the_token_that_the_pages_have() {
+    let server = Process::start_with(256, "--connect-csrf");
+    let (head, page) = ask(&server, "GET /login HTTP/1.1\r\n", "", "200");
+    let cookie = between(&head, "Set-Cookie: ", ";");
+    let token = between(&page, "name=\"_csrf\" value=\"", "\"");
+    let form = format!("_csrf={token}&username=rob&password=password");
+    let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let (head, _) = ask(&server, &format!("POST /login HTTP/1.1\r\nCookie: {cookie}\r\n{kind}"), &form, "302");
+    let cookie = between(&head, "Set-Cookie: ", ";");
+    let (_, page) = ask(&server, &format!("GET / HTTP/1.1\r\nCookie: {cookie}\r\n"), "", "200");
+    let header = between(&page, "data-connect-header=\"", "\"");
+    let of_the_page = between(&page, "name=\"_csrf\" value=\"", "\"");
+    let (_, json) = ask(&server, &format!("GET /csrf HTTP/1.1\r\nCookie: {cookie}\r\n"), "", "200");
+    let of_a_script = between(&json, "\"token\":\"", "\"");
+    assert_eq!(header, between(&json, "\"headerName\":\"", "\""));
+    for (line, answer) in [
+        (String::new(), "ERROR"),
+        (format!("{header}:{token}\n"), "ERROR"),
+        (format!("{header}:{of_the_page}\n"), "CONNECTED"),
+        (format!("{header}:{of_a_script}\n"), "CONNECTED"),
+    ] {
+        let mut client = Client::connect(server.address);
+        let head = format!(
+            "GET /stomp HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nCookie: {cookie}\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            server.address
+        );
+        client.write(head.as_bytes());
+        client.read_head("101");
+        client.send(Opcode::Text, format!("CONNECT\naccept-version:1.2\nhost:h\n{line}\n\0").as_bytes());
+        let frame = String::from_utf8(client.receive().1).expect("it is text");
+        assert_eq!(frame.lines().next(), Some(answer), "{line}: {frame}");
+    }
 }

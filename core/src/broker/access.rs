@@ -31,7 +31,7 @@ pub enum Verdict {
 pub struct Rule {
     /// What it is about.
     pub operation: Operation,
-    /// Where.
+    /// Where. A regular expression in it was refused when it was parsed: no rule is wider than what was written.
     pub pattern: Pattern,
     /// What it says.
     pub verdict: Verdict,

@@ -1,10 +1,10 @@
 //! [`Pattern`]: one name for many destinations, in the manner of Spring's `AntPathMatcher`.
 //!
-//! A destination is cut into segments by `/`. In a pattern `?` stands for one character, `*` for any number of them, `{name}` or
-//! `{name:…}` for the same as `*`, all within a segment; a segment `**` stands for any number of segments, none included.
+//! A destination is cut into segments by `/`. In a pattern `?` stands for one character, `*` for any number of them, `{name}` for
+//! the same as `*`, all within a segment; a segment `**` stands for any number of segments, none included.
 //!
-//! Departures: what stands behind the colon of `{name:…}` is not looked at, for there are no regular expressions here (S12), and
-//! segments are taken as they are, empty ones too, where Spring skips these. `/a/**` matches `/a`, `/a/` and `/a//b`; `/a/*`
+//! Departures: `{name:…}` is refused, for there are no regular expressions here (S12), and a wider rule than the one that was meant
+//! would let in too many; segments are taken as they are, empty ones too, where Spring skips these. `/a/**` matches `/a`, `/a/` and `/a//b`; `/a/*`
 //! matches `/a/` but not `/a`; `/a` matches neither `/a/` nor `//a`.
 
 use alloc::boxed::Box;
@@ -39,6 +39,11 @@ pub enum PatternError {
     /// A brace without its other, nothing between the two, or a slash.
     #[error("each brace of a pattern must have its other in the same segment, and a name between them")]
     Braces,
+    /// A regular expression, as in `{name:[0-9]+}`.
+    #[error(
+        "a pattern cannot hold a regular expression: write {{name}} or * where {{name:…}} stands, and mind that both match more"
+    )]
+    Regex,
     /// More than 16 characters between two wildcards of a segment, with a question mark among them.
     #[error("between two wildcards of a segment there may be 16 characters if one is a question mark")]
     QuestionMarks,
@@ -118,6 +123,7 @@ fn simplify(text: &str) -> Result<String, PatternError> {
                 '}' => {
                     depth = depth.checked_sub(1).filter(|_| named).ok_or(PatternError::Braces)?;
                 }
+                ':' if depth > 0 => return Err(PatternError::Regex),
                 _ => named = true,
             }
             let star = depth == 0 && matches!(character, '*' | '}');
@@ -312,6 +318,7 @@ const RUN_WITH_QUESTION_MARKS: usize = 16;
 #[cfg(test)]
 mod tests {
     use alloc::format;
+    use alloc::string::ToString;
 
     use proptest::prelude::*;
 
@@ -342,7 +349,8 @@ mod tests {
             ("/topic/*.nyse.*", &["/topic/a.nyse.b", "/topic/.nyse.nyse."], &["/topic/nyse", "/topic/a.nyse/b"]),
             ("/queue/*-user*", &["/queue/a-user1", "/queue/-user"], &["/queue/a/b-user1", "/queue/user"]),
             ("/a/{id}/c", &["/a/b/c", "/a/é/c"], &["/a/b/b/c", "/a/c"]),
-            ("/a/x{id:[0-9]{2}}y", &["/a/x12y", "/a/xay"], &["/a/xa", "/a/12y"]),
+            ("/a/x{id}y", &["/a/x12y", "/a/xy"], &["/a/xa", "/a/12y"]),
+            ("/a/{b}:{c}", &["/a/x:y", "/a/:"], &["/a/xy"]),
             ("/a/{x}{y}", &["/a/b"], &["/a/b/c"]),
             ("/a/***", &["/a/b"], &["/a/b/c"]),
             ("/a/b**", &["/a/b", "/a/bc"], &["/a/b/c"]),
@@ -374,6 +382,15 @@ mod tests {
         for text in ["/a/{", "/a/}", "/a/{b", "/a/b}", "/a/{}", "/a/{{}}", "/a/{b/c}", "/a/{b}}", "/a/{b}/{}"] {
             assert_eq!(Pattern::parse(text, 512, 32), Err(PatternError::Braces), "{text}");
         }
+    }
+
+    #[test]
+    fn s12_a_regular_expression_is_refused_and_never_widened() {
+        for text in ["/a/{id:[0-9]+}", "/a/x{id:[0-9]{2}}y", "/a/{id:}", "/a/{id:*}", "/{a}/{b:c}", "/a/{id:[^/]+}"] {
+            assert_eq!(Pattern::parse(text, 512, 32), Err(PatternError::Regex), "{text}");
+        }
+        let text = PatternError::Regex.to_string();
+        assert!(text.contains("regular expression") && text.contains("{name:…}"), "{text}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Those who are subscribed to one destination, side by side, so that a fan-out walks over memory in a line.
 
+use alloc::boxed::Box;
+
 use crate::slab::Pages;
 
 /// One subscription, as a fan-out needs it.
@@ -14,20 +16,22 @@ pub(crate) struct Receiver {
     pub(super) record: u32,
 }
 
-/// 24 bytes, and nothing more for the one receiver that a private queue has.
+/// 16 bytes, and nothing more for the one receiver that a private queue has.
 #[derive(Debug)]
 pub(super) enum Receivers {
+    None,
     One(Receiver),
-    Many(Pages<Receiver>),
+    Many(Box<Pages<Receiver>>),
 }
 
 impl Receivers {
     pub(super) const fn new() -> Self {
-        Self::Many(Pages::new())
+        Self::None
     }
 
     pub(super) fn len(&self) -> u32 {
         match self {
+            Self::None => 0,
             Self::One(_) => 1,
             Self::Many(pages) => pages.len(),
         }
@@ -35,6 +39,7 @@ impl Receivers {
 
     pub(super) fn get(&self, at: u32) -> Option<Receiver> {
         match self {
+            Self::None => None,
             Self::One(receiver) => (at == 0).then_some(*receiver),
             Self::Many(pages) => pages.get(at).copied(),
         }
@@ -42,6 +47,7 @@ impl Receivers {
 
     pub(super) fn set(&mut self, at: u32, receiver: Receiver) {
         let place = match self {
+            Self::None => None,
             Self::One(receiver) => (at == 0).then_some(receiver),
             Self::Many(pages) => pages.get_mut(at),
         };
@@ -53,7 +59,7 @@ impl Receivers {
     /// Appends; answers where.
     pub(super) fn push(&mut self, receiver: Receiver) -> u32 {
         match self {
-            Self::Many(pages) if pages.len() == 0 => {
+            Self::None => {
                 *self = Self::One(receiver);
                 0
             }
@@ -62,7 +68,7 @@ impl Receivers {
                 let mut pages = Pages::new();
                 pages.push(*first);
                 let at = pages.push(receiver);
-                *self = Self::Many(pages);
+                *self = Self::Many(Box::new(pages));
                 at
             }
         }
@@ -70,9 +76,10 @@ impl Receivers {
 
     pub(super) fn pop(&mut self) -> Option<Receiver> {
         match self {
+            Self::None => None,
             Self::One(receiver) => {
                 let receiver = *receiver;
-                *self = Self::new();
+                *self = Self::None;
                 Some(receiver)
             }
             Self::Many(pages) => {
@@ -116,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_only_receiver_costs_no_allocation() {
-        assert_eq!(size_of::<Receivers>(), 24);
+        assert_eq!(size_of::<Receivers>(), 16);
         let mut receivers = Receivers::new();
         receivers.push(receiver(1));
         receivers.push(receiver(2));

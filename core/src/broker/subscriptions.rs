@@ -1,13 +1,14 @@
 //! Who is subscribed to what: [`Broker`], by client and by destination.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use super::destination::Pattern;
 use super::fanout::Walk;
 use super::receivers::{Receiver, Receivers};
-use super::target::{Key, PATTERN, Target, is_row_of};
+use super::target::{Key, Name, Target};
+use crate::heap::Upkeep;
 use crate::index::{Index, Interner};
 use crate::slab::{Arena, NONE};
 
@@ -38,14 +39,16 @@ pub(crate) enum Refused {
 /// The book. A client's subscriptions are a list whose head is kept with the client ([`NONE`] at first); a
 /// destination's are an array, so every change takes the same time however many there are.
 ///
-/// What it costs, in bytes: 16 for a subscription and 12 for its place at the destination; for a destination 48, its
-/// name, and an entry of the index.
+/// What it costs, in bytes: 16 for a subscription and 12 for its place at the destination; for a destination 40, its name
+/// (but for a user's), and an entry of the index.
 #[derive(Debug)]
 pub(crate) struct Broker {
     index: Index,
     pub(super) destinations: Arena<Destination>,
     subscriptions: Arena<Subscription>,
     ids: Interner,
+    /// What comes behind `/user` in user destinations.
+    suffixes: Interner,
     /// In the order in which they were first subscribed to, each with its slot in `destinations`.
     pub(super) patterns: Vec<(Pattern, u32)>,
     pub(super) walks: Arena<Walk>,
@@ -53,6 +56,7 @@ pub(crate) struct Broker {
     affected: Vec<(u32, u32)>,
     most_subscriptions: u32,
     most_patterns: u32,
+    upkeep: Upkeep,
 }
 
 impl Broker {
@@ -63,11 +67,13 @@ impl Broker {
             destinations: Arena::new(),
             subscriptions: Arena::new(),
             ids: Interner::new(seed),
+            suffixes: Interner::new(seed),
             patterns: Vec::new(),
             walks: Arena::new(),
             affected: Vec::new(),
             most_subscriptions: subscriptions,
             most_patterns: patterns,
+            upkeep: Upkeep::default(),
         }
     }
 
@@ -114,10 +120,7 @@ impl Broker {
         }
         let destination = match known {
             Some(known) => known,
-            None => {
-                let name = key.name();
-                self.add_destination(name, target)?
-            }
+            None => self.add_destination(target)?,
         };
         self.enter(client, head, id, destination);
         Ok(Subscribed::New)
@@ -147,20 +150,23 @@ impl Broker {
 
     /// The slot of a target that somebody is subscribed to.
     pub(super) fn find(&self, key: &Key<'_>) -> Option<u32> {
-        let parts = key.parts();
-        self.index.find(self.index.hash_parts(&parts), |slot| {
-            self.destinations.get(slot).is_some_and(|destination| is_row_of(&destination.name, &parts))
+        self.index.find(self.index.hash_parts(&key.parts()), |slot| {
+            self.destinations.get(slot).is_some_and(|destination| destination.name().is(key, &self.suffixes))
         })
     }
 
-    fn add_destination(&mut self, name: Box<[u8]>, target: Target<'_>) -> Result<u32, Refused> {
+    fn add_destination(&mut self, target: Target<'_>) -> Result<u32, Refused> {
         if matches!(target, Target::Pattern(_)) && self.patterns.len() >= self.most_patterns as usize {
             return Err(Refused::TooManyPatterns);
         }
-        let hash = self.index.hash(&name);
-        let slot = self.destinations.insert(Destination { name, receivers: Receivers::new(), walks: NONE });
-        let destinations = &self.destinations;
-        self.index.insert(hash, slot, |slot| destinations.get(slot).map_or(&[], |destination| &*destination.name));
+        let (text, suffix) = Name::keep(&target, &mut self.suffixes);
+        let destination = Destination { text, suffix, receivers: Receivers::new(), walks: NONE };
+        let hash = self.index.hash_parts(&destination.name().parts(&self.suffixes));
+        let slot = self.destinations.insert(destination);
+        let Self { destinations, suffixes, .. } = self;
+        self.index.insert(hash, slot, |slot| {
+            destinations.get(slot).map_or([&[][..]; 4], |destination| destination.name().parts(suffixes))
+        });
         if let Target::Pattern(pattern) = target {
             self.patterns.push((pattern, slot));
         }
@@ -244,8 +250,11 @@ impl Broker {
 
     fn remove_destination(&mut self, slot: u32) {
         let Some(destination) = self.destinations.remove(slot) else { return };
-        self.index.remove(self.index.hash(&destination.name), slot);
-        if destination.name.first() == Some(&PATTERN) {
+        self.upkeep.freed();
+        let name = destination.name();
+        self.index.remove(self.index.hash_parts(&name.parts(&self.suffixes)), slot);
+        self.suffixes.release(name.suffix);
+        if name.is_pattern() {
             self.patterns.retain(|(_, of)| *of != slot);
         }
         let mut at = destination.walks;
@@ -259,11 +268,18 @@ impl Broker {
 /// What somebody is subscribed to.
 #[derive(Debug)]
 pub(super) struct Destination {
-    /// See [`Key`].
-    name: Box<[u8]>,
+    /// See [`Name::keep`].
+    text: Arc<str>,
+    suffix: u32,
     pub(super) receivers: Receivers,
     /// Fan-outs that are under way here: a list through [`Walk::beside`].
     pub(super) walks: u32,
+}
+
+impl Destination {
+    fn name(&self) -> Name<'_> {
+        Name { text: &self.text, suffix: self.suffix }
+    }
 }
 
 #[derive(Debug)]
@@ -291,6 +307,7 @@ impl Subscription {
 mod tests {
     use super::super::fanout::Fanout;
     use super::*;
+    use alloc::boxed::Box;
     use alloc::string::String;
     use alloc::{format, vec};
     use core::ops::RangeInclusive;
@@ -309,8 +326,8 @@ mod tests {
         Target::Pattern(Pattern::parse(text, 512, 32).expect("in order"))
     }
 
-    fn user<'a>(principal: &'a str, suffix: &'a str) -> Target<'a> {
-        Target::User { principal, suffix }
+    fn user<'a>(principal: &str, suffix: &'a str) -> Target<'a> {
+        Target::User { principal: Box::leak(Box::new(principal.into())), suffix }
     }
 
     fn clients(broker: &mut Broker, destination: &str) -> Vec<u32> {
@@ -326,7 +343,7 @@ mod tests {
     fn records_are_as_small_as_they_are_said_to_be() {
         assert_eq!(size_of::<Option<Subscription>>(), 16);
         assert_eq!(size_of::<Receiver>(), 12);
-        assert_eq!(size_of::<Option<Destination>>(), 48);
+        assert_eq!(size_of::<Option<Destination>>(), 40);
     }
 
     #[test]

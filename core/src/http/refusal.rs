@@ -85,6 +85,9 @@ pub enum Refusal {
     /// 503: the session store cannot be asked, or the server is full or shutting down.
     #[error("The server cannot tell just now; try again later.")]
     Unavailable,
+    /// 504: ANSWER_TIME; the application did not answer.
+    #[error("The application did not answer in time.")]
+    AnswerTime,
 }
 
 impl Refusal {
@@ -110,6 +113,7 @@ impl Refusal {
             Self::TooMany => 429,
             Self::HeadBytes | Self::HeadLines | Self::Cookies => 431,
             Self::Unavailable => 503,
+            Self::AnswerTime => 504,
             Self::Version => 505,
         }
     }

@@ -6,8 +6,11 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::Publication;
 use crate::http;
 use crate::ids::{CallId, ClientId, SocketId};
+use crate::redis::{Command, Connection};
+use crate::session::spring::Alarm;
 use crate::session::{Cause, Detector, Op, Record};
 
 /// Something to be done; taken with [`Hub::poll`](super::Hub::poll), in order, before the next wait.
@@ -55,6 +58,32 @@ pub enum Action {
         /// The question.
         op: Op,
     },
+    /// Send a command to Redis, and answer with [`Event::Reply`](super::Event::Reply). On each connection, in the order
+    /// of these actions; those of one turn are best sent together, without waiting in between. Only with
+    /// [`Store::Spring`](crate::config::Store::Spring).
+    Redis {
+        /// To be given back with the reply; `None` if no reply is wanted.
+        call: Option<CallId>,
+        /// On which connection. One that is not up answers [`Reply::Lost`](crate::redis::Reply::Lost).
+        connection: Connection,
+        /// The command.
+        command: Command,
+    },
+    /// Pass this on to all other hubs, in order, to be handed in there with [`Event::Relayed`](super::Event::Relayed).
+    /// Only with [`Config::relay`](crate::config::Config::relay).
+    Relay {
+        /// What to pass on.
+        publication: Publication,
+    },
+    /// The application of another hub said something: [`Hub::announce`](super::Hub::announce).
+    Announced {
+        /// The name of that hub. Each time it starts it has another.
+        hub: Box<str>,
+        /// What was said.
+        body: Bytes,
+    },
+    /// Something about the session store that an operator should know: for the log.
+    Alarm(Alarm),
     /// A client sent something to the application. Answer with [`Hub::publish`](super::Hub::publish),
     /// [`Hub::send`](super::Hub::send) or not at all.
     Deliver {
@@ -66,7 +95,7 @@ pub enum Action {
         delivery: Delivery,
     },
     /// An HTTP request that is no handshake of an endpoint. Answer with [`Hub::respond`](super::Hub::respond); until
-    /// then the connection waits.
+    /// then the connection waits, for ANSWER_TIME at the most: then the answer is 504, and the connection ends.
     Request {
         /// Where to answer.
         socket: SocketId,

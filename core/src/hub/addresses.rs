@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Hub;
+use super::socket::Mark;
 use crate::ids::SocketId;
 use crate::index::Interner;
 
@@ -89,7 +90,7 @@ impl Hub {
     /// A head came, or the socket is gone.
     pub(super) fn not_half_open(&mut self, slot: u32) {
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if core::mem::replace(&mut socket.half_open, false) {
+        if socket.marks.set(Mark::HalfOpen, false) {
             let address = socket.address;
             self.addresses.total = self.addresses.total.saturating_sub(1);
             let of = self.addresses.half_open_of(address);
@@ -98,7 +99,7 @@ impl Hub {
     }
 
     fn is_half_open(&self, socket: SocketId) -> bool {
-        self.sockets.get(socket.slot(), socket.generation()).is_some_and(|socket| socket.half_open)
+        self.sockets.get(socket.slot(), socket.generation()).is_some_and(|socket| socket.marks.has(Mark::HalfOpen))
     }
 
     fn drop_oldest(&mut self, address: Option<u32>) {

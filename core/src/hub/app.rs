@@ -156,9 +156,12 @@ impl Hub {
     }
 
     fn end_bound(&mut self, slot: u32, cause: Cause) -> usize {
-        let clients = self.registry.count(slot);
+        let mut clients = 0;
+        self.each_client(slot, |hub, client| {
+            clients += usize::from(matches!(hub.phase(client), Some(Phase::Open | Phase::Joined)));
+        });
         self.end_session(slot, cause, Detector::Local, 0);
-        clients as usize
+        clients
     }
 
     /// The server is going down: no more sockets are taken, each client gets 1001, requests under way are answered.

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
-use super::socket::{NONE, Phase, Role};
+use super::socket::{Mark, NONE, Phase, Role};
 use super::{Action, Hub, POOL};
 use crate::ids::SocketId;
 use crate::queue::Queue;
@@ -117,29 +117,48 @@ fn burst(rate: u64) -> u64 {
 impl Hub {
     /// The client is gone from every book; nothing it says is heard, and nothing more is said to it but a Close.
     /// Returns its socket.
+    ///
+    /// One whose output is kept stays under its session, as nobody that an id names, until that is written: the end of
+    /// the session has to reach it too.
     fn remove_client(&mut self, client: u32, cause: Cause, principal: Option<Arc<str>>, unsent: Unsent) -> Option<u32> {
         let id = self.client_id(client);
-        let socket = self.clients.slot(client)?.socket;
-        self.release(client);
-        let mut it = self.clients.remove(id.slot(), id.generation())?;
+        let bound = self.under(client) != NONE;
+        let it = self.clients.slot_mut(client)?;
+        let (socket, phase) = (it.socket, it.phase);
         self.broker.remove(&mut it.subscriptions);
-        let slot = self.live(socket)?;
+        let slot = self.live(socket);
+        let at = slot.and_then(|slot| self.sockets.slot(slot));
+        let (waits, held) = at.map_or((false, false), |at| (at.unsent() > 0, self.held(at)));
+        let stays = unsent == Unsent::Kept && bound && waits && self.clients.renew(client);
+        if let Some(it) = self.clients.slot_mut(client).filter(|_| stays) {
+            it.phase = Phase::Over;
+        } else {
+            self.release(client);
+            self.clients.remove_slot(client);
+        }
+        let slot = slot?;
         let mut freed = 0;
         let at = self.sockets.slot_mut(slot)?;
-        at.client = NONE;
+        at.client = if stays { client } else { NONE };
         at.gated = true;
         let token = at.token;
         if let Some(cold) = &mut at.cold {
-            freed = if unsent == Unsent::Dropped { cold.output.drop_unstarted() } else { 0 };
+            freed = match unsent {
+                _ if phase == Phase::Over => cold.output.drop_all_but_last(),
+                Unsent::Kept if stays || !bound => 0,
+                Unsent::Kept | Unsent::Dropped => cold.output.drop_unstarted(),
+            };
             freed += cold.inbox.len() + cold.unfinished.len();
             cold.inbox.clear();
             cold.unfinished = super::socket::Unfinished::default();
             cold.pong = None;
-            // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing.
-            at.write_raised &= !cold.output.is_empty();
+            cold.token = None;
+            // What comes next is to be announced anew: an embedder that comes for what was dropped finds nothing, as did
+            // one that came while it was held.
+            at.write_raised &= !cold.output.is_empty() && !held;
         }
         self.buffered = self.buffered.saturating_sub(freed);
-        if it.phase == Phase::Joined {
+        if phase == Phase::Joined {
             self.actions.push_back(Action::Left { client: id, token, cause, principal });
         }
         self.raise_write(slot);
@@ -161,6 +180,11 @@ impl Hub {
                 self.closing.waiting.push_back((socket, code));
             }
         }
+    }
+
+    /// The session of a client that is over already has ended: of what waits for it only its Close is written.
+    pub(super) fn leave_over(&mut self, client: u32) {
+        self.remove_client(client, Cause::Peer, None, Unsent::Dropped);
     }
 
     /// Sends the Close frames that may go now.
@@ -245,7 +269,7 @@ impl Hub {
     pub(super) fn shut_if_empty(&mut self, slot: u32) {
         let id = self.socket_id(slot);
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if socket.role == Role::Lingering && socket.unsent() == 0 && !core::mem::replace(&mut socket.shutdown, true) {
+        if socket.role == Role::Lingering && socket.unsent() == 0 && !socket.marks.set(Mark::Shutdown, true) {
             self.actions.push_back(Action::Shutdown { socket: id, token: socket.token });
         }
     }

@@ -2,24 +2,12 @@
 
 use super::Hub;
 use super::closing::Code;
-use super::socket::{NONE, Phase, Role};
+use super::socket::{Mark, NONE, PING_EVERY_MS, Phase, Role, Stage};
 use crate::config::Protocol;
 use crate::http;
 use crate::session::{Answer, Cause};
 use crate::time::Instant;
 use crate::ws;
-
-const SOCKET: u64 = 0;
-const SESSION: u64 = 1;
-
-/// The wheel's key of a session's timer: kind, generation (24 bits), slot.
-pub(super) fn session_key(slot: u32, generation: u32) -> u64 {
-    key(SESSION, slot, generation)
-}
-
-fn key(kind: u64, slot: u32, generation: u32) -> u64 {
-    kind << 56 | u64::from(generation & 0x00ff_ffff) << 32 | u64::from(slot)
-}
 
 impl Hub {
     /// Fires what is due, so much a turn.
@@ -35,35 +23,28 @@ impl Hub {
             }
         }
         let mut budget = TIMERS_A_TURN;
-        while let Some(key) = self.wheel.pop(self.now.mono, &mut budget) {
-            let (kind, generation, slot) = (key >> 56, (key >> 32) as u32 & 0x00ff_ffff, key as u32);
-            if kind == SESSION {
-                if self.registry.generation(slot).is_some_and(|now| now & 0x00ff_ffff == generation) {
-                    self.session_due(slot);
-                }
-            } else if self.sockets.generation(slot).is_some_and(|now| now & 0x00ff_ffff == generation) {
-                self.socket_due(slot);
-            }
+        while let Some(session) = self.registry.pop_look(self.now.mono, &mut budget) {
+            self.tick_session(session);
+        }
+        let mut budget = TIMERS_A_TURN;
+        while let Some(session) = self.registry.pop_due(self.now.mono, &mut budget) {
+            self.session_due(session);
+        }
+        let mut budget = TIMERS_A_TURN;
+        while let Some(socket) = self.wheel.pop(self.now.mono, &mut budget) {
+            self.socket_due(socket);
         }
     }
 
     /// Arms the socket's timer for the next thing that may become due, if none is armed for then.
     pub(super) fn arm_socket(&mut self, slot: u32) {
-        let due = self.due(slot);
-        let Some(generation) = self.sockets.generation(slot) else { return };
-        let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if socket.armed.lower(due) {
-            self.wheel.arm(key(SOCKET, slot, generation), due);
+        if self.sockets.slot(slot).is_some() {
+            self.wheel.arm(slot, self.due(slot));
         }
     }
 
     fn socket_due(&mut self, slot: u32) {
-        let now = self.now.mono;
-        let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if !socket.armed.fired(now) {
-            return;
-        }
-        if self.due(slot) <= now {
+        if self.due(slot) <= self.now.mono {
             self.overdue(slot);
         }
         self.arm_socket(slot);
@@ -79,14 +60,14 @@ impl Hub {
             Role::Head if socket.unsent() > 0 => unsent,
             Role::Head => socket.since.after(limits.head_time_ms),
             Role::Body => socket.since.after(limits.body_time_ms),
-            Role::Waiting => unsent,
+            Role::Waiting => unsent.min(self.answer_due(slot)),
             Role::Lingering if socket.unsent() > 0 && !socket.close_sent => unsent,
             Role::Lingering => socket.since.after(self.linger_ms(slot)),
             // Nobody is read or written while a session is in doubt, or a Close waits for its turn: nobody can be late.
             Role::Ws if socket.gated || self.held(socket) => Instant::NEVER,
             Role::Ws => {
-                let peer = match socket.pinged {
-                    Instant::NEVER => socket.heard.after(limits.ping_every_ms),
+                let peer = match socket.pinged() {
+                    Instant::NEVER => socket.heard.after(limits.ping_every_ms.min(PING_EVERY_MS)),
                     pinged => pinged.after(limits.pong_time_ms),
                 };
                 let stomp = self
@@ -101,13 +82,21 @@ impl Hub {
         }
     }
 
+    /// By when the embedder has to answer the request that it was handed.
+    fn answer_due(&self, slot: u32) -> Instant {
+        let handed = self.pending(slot).is_some_and(|pending| pending.stage == Stage::Handed);
+        let since = self.sockets.slot(slot).filter(|_| handed).map(|socket| socket.since);
+        since.map_or(Instant::NEVER, |since| since.after(self.config.limits.answer_time_ms))
+    }
+
     fn send_due(&self, slot: u32) -> Instant {
         let moved = self.sockets.slot(slot).and_then(|socket| socket.cold.as_ref()).map(|cold| cold.output.moved());
         moved.map_or(Instant::NEVER, |moved| coarse(moved.after(self.config.limits.send_time_ms)))
     }
 
     fn linger_ms(&self, slot: u32) -> u64 {
-        let answered = self.sockets.slot(slot).is_some_and(|socket| socket.close_received && socket.unsent() == 0);
+        let answered =
+            self.sockets.slot(slot).is_some_and(|socket| socket.marks.has(Mark::CloseReceived) && socket.unsent() == 0);
         if answered { self.config.limits.close_time_ms.min(ANSWERED_MS) } else { self.config.limits.close_time_ms }
     }
 
@@ -115,8 +104,8 @@ impl Hub {
     fn beat_due(&self, slot: u32) -> Instant {
         let Some(socket) = self.sockets.slot(slot) else { return Instant::NEVER };
         let Some(client) = self.clients.slot(socket.client) else { return Instant::NEVER };
-        let out =
-            if client.beat_out_ms == 0 { Instant::NEVER } else { client.told.after(u64::from(client.beat_out_ms)) };
+        let told = self.now.mono.before(client.untold_ms(self.now.mono));
+        let out = if client.beat_out_ms == 0 { Instant::NEVER } else { told.after(u64::from(client.beat_out_ms)) };
         let missed = u64::from(client.beat_in_ms) * u64::from(self.config.limits.beats_missed);
         let inward = if client.beat_in_ms == 0 { Instant::NEVER } else { socket.heard.after(missed) };
         out.min(inward)
@@ -131,6 +120,7 @@ impl Hub {
             Role::Head if socket.unsent() > 0 || (socket.spoke && socket.cold.is_none()) => self.hang_up(slot),
             Role::Head => self.refuse(slot, http::Refusal::HeadTime),
             Role::Body => self.refuse(slot, http::Refusal::BodyTime),
+            Role::Waiting if self.answer_due(slot) <= now => self.refuse(slot, http::Refusal::AnswerTime),
             Role::Waiting => self.hang_up(slot),
             Role::Lingering => self.hang_up(slot),
             Role::Ws => {
@@ -142,11 +132,11 @@ impl Hub {
                 if !socket.spoke && self.first_message_due(slot) <= now {
                     return self.close_client_of(slot, Cause::Idle, Code::FirstMessage);
                 }
-                if socket.pinged.after(limits.pong_time_ms) <= now {
+                if socket.pinged().after(limits.pong_time_ms) <= now {
                     self.leave_of(slot, Cause::Idle);
                     return self.hang_up(slot);
                 }
-                if socket.pinged == Instant::NEVER && silent >= limits.ping_every_ms {
+                if socket.pinged() == Instant::NEVER && silent >= limits.ping_every_ms.min(PING_EVERY_MS) {
                     self.ping(slot);
                 }
                 self.beat(slot);
@@ -164,7 +154,7 @@ impl Hub {
     fn ping(&mut self, slot: u32) {
         let now = self.now.mono;
         if let Some(socket) = self.sockets.slot_mut(slot) {
-            socket.pinged = now;
+            socket.ping(now);
         }
         self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Ping, b""));
     }
@@ -179,7 +169,7 @@ impl Hub {
         }
         let missed = u64::from(it.beat_in_ms) * u64::from(self.config.limits.beats_missed);
         let late = it.beat_in_ms > 0 && now.since(heard) >= missed;
-        let due = it.beat_out_ms > 0 && now.since(it.told) >= u64::from(it.beat_out_ms);
+        let due = it.beat_out_ms > 0 && it.untold_ms(now) >= u64::from(it.beat_out_ms);
         // The deadline of the session may have passed in the same moment, and its timer be the next to fire.
         match (late, due, self.may_pass(slot)) {
             (true, _, true) => self.stomp_error(client, "Session closed.", None, Cause::Idle),
@@ -189,7 +179,7 @@ impl Hub {
             }
             (false, true, false) => {
                 if let Some(it) = self.clients.slot_mut(client) {
-                    it.told = now;
+                    it.tell(now);
                 }
             }
             (false, false, _) => {}
@@ -207,7 +197,7 @@ fn coarse(at: Instant) -> Instant {
 }
 
 const COARSE_MS: u64 = 250;
-/// How many timers one turn fires: well under 10 ms of work.
-const TIMERS_A_TURN: usize = 512;
+/// How many timers of each kind one turn fires: well under 10 ms of work.
+const TIMERS_A_TURN: usize = 256;
 /// After both Close frames the peer has this long to end the connection, in milliseconds.
 const ANSWERED_MS: u64 = 900;

@@ -1,6 +1,7 @@
 //! What happened outside: the inputs of the machine.
 
 use crate::ids::{CallId, ClientId, SocketId};
+use crate::redis::{Connection, Reply};
 use crate::session::Answer;
 
 /// Something that happened outside; given to [`Hub::handle`](super::Hub::handle).
@@ -41,6 +42,40 @@ pub enum Event<'a> {
         /// What the store said; [`Answer::Lost`] if it could not be asked or did not reply in time.
         answer: Answer,
     },
+    /// The reply to an [`Action::Redis`](super::Action::Redis). That of a SUBSCRIBE is given once, when all its
+    /// channels are confirmed.
+    Reply {
+        /// The call that is answered.
+        call: CallId,
+        /// What Redis replied, or [`Reply::Lost`].
+        reply: Reply<'a>,
+    },
+    /// A message came in on a channel that was subscribed to on [`Connection::Notices`], as it came, in order.
+    Notification {
+        /// Which node it came from; 0 where there is only one.
+        node: u32,
+        /// The channel.
+        channel: &'a [u8],
+        /// The message.
+        payload: &'a [u8],
+    },
+    /// A connection to Redis is up, authenticated, and in the right database. Nothing was sent on it yet; nothing will
+    /// come from one before it. On a Cluster also for each node that joined, or whose connection was renewed.
+    Connected {
+        /// Which one.
+        connection: Connection,
+    },
+    /// A connection to Redis is gone. Its open calls are answered by this: nothing more need be said of them.
+    Disconnected {
+        /// Which one.
+        connection: Connection,
+    },
+    /// Another hub passed something on: the bytes of its [`Action::Relay`](super::Action::Relay), in order. A hub's own
+    /// may come back to it: they are ignored.
+    Relayed {
+        /// [`Publication::as_bytes`](super::Publication::as_bytes), as they were sent.
+        publication: &'a [u8],
+    },
     /// The store says that something befell a session. It is checked before it is believed.
     Notice {
         /// The session's id.
@@ -48,7 +83,7 @@ pub enum Event<'a> {
         /// What is said of it.
         notice: Notice<'a>,
     },
-    /// The store's notices are coming in from now on. Whatever was missed before is looked for at once.
+    /// The store's notices are coming in from now on. For an external store: a Redis is watched by the hub itself. Whatever was missed before is looked for at once.
     NoticesOn,
     /// The store's notices are no longer coming in.
     NoticesLost,

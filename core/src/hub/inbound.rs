@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::closing::Code;
-use super::socket::{NONE, Phase, Role, Unfinished, UnfinishedStomp};
+use super::socket::{Mark, NONE, Phase, Role, Unfinished, UnfinishedStomp};
 use super::{Action, Delivery, DeliveryKind, Hub};
 use crate::config::Protocol;
 use crate::session::Cause;
@@ -21,8 +21,7 @@ impl Hub {
         if socket.role == Role::Lingering || socket.gated {
             return;
         }
-        socket.heard = now;
-        socket.pinged = Instant::NEVER;
+        socket.hear(now);
         match socket.role {
             Role::Head => self.head(slot, bytes),
             Role::Body => self.body(slot, bytes),
@@ -32,7 +31,6 @@ impl Hub {
                     self.sockets.slot(slot).and_then(|s| s.cold.as_ref()).is_some_and(|c| !c.inbox.is_empty());
                 if !self.may_pass(slot) {
                     self.keep(slot, bytes);
-                    self.hold_overdue(slot);
                     return self.resume_later(slot);
                 }
                 if waiting {
@@ -49,17 +47,10 @@ impl Hub {
     /// has fired.
     pub(super) fn may_pass(&self, slot: u32) -> bool {
         let Some(socket) = self.sockets.slot(slot) else { return false };
-        let Some(client) = self.clients.slot(socket.client) else { return true };
-        !self.jobs.is_full() && self.registry.passes(client.session, self.now.mono)
-    }
-
-    /// Input has to wait since a deadline has passed whose timer has not fired: the session is in doubt from now on, so
-    /// that the answer which ends the doubt finds somebody waiting.
-    fn hold_overdue(&mut self, slot: u32) {
-        let client = self.sockets.slot(slot).and_then(|socket| self.clients.slot(socket.client));
-        if let Some(session) = client.map(|client| client.session) {
-            self.session_overdue(session);
+        if socket.client == NONE {
+            return true;
         }
+        !self.jobs.is_full() && self.registry.passes(self.under(socket.client), self.now.mono)
     }
 
     /// Keeps input that cannot be handled yet, up to one message, and has reading stopped.
@@ -77,7 +68,7 @@ impl Hub {
         cold.inbox.extend_from_slice(bytes);
         self.buffered += bytes.len();
         if let Some(socket) = self.sockets.slot_mut(slot)
-            && !core::mem::replace(&mut socket.reading_off, true)
+            && !socket.marks.set(Mark::ReadingOff, true)
         {
             self.actions.push_back(Action::Reading { socket: id, token: socket.token, on: false });
         }
@@ -118,7 +109,7 @@ impl Hub {
     pub(super) fn read_on(&mut self, slot: u32) {
         let id = self.socket_id(slot);
         if let Some(socket) = self.sockets.slot_mut(slot)
-            && core::mem::replace(&mut socket.reading_off, false)
+            && socket.marks.set(Mark::ReadingOff, false)
         {
             self.actions.push_back(Action::Reading { socket: id, token: socket.token, on: true });
         }
@@ -129,10 +120,10 @@ impl Hub {
         let Some(socket) = self.clients.slot(client).map(|client| client.socket) else { return };
         let Some(slot) = self.live(socket) else { return };
         let now = self.now.mono;
-        if let Some(socket) = self.sockets.slot_mut(slot).filter(|socket| socket.role == Role::Ws) {
+        let socket = self.sockets.slot_mut(slot);
+        if let Some(socket) = socket.filter(|socket| matches!(socket.role, Role::Ws | Role::Lingering)) {
             // What it said in the meantime was not read, and no ping was sent.
-            socket.heard = now;
-            socket.pinged = Instant::NEVER;
+            socket.hear(now);
             // An embedder that came for the output meanwhile found none, and the peer had no chance to read.
             socket.write_raised = false;
             if let Some(cold) = &mut socket.cold {
@@ -204,7 +195,7 @@ impl Hub {
             Incoming::Close(frame) => {
                 let code = frame.map_or(Code::Empty, |frame| Code::Echo(frame.code));
                 if let Some(socket) = self.sockets.slot_mut(slot) {
-                    socket.close_received = true;
+                    socket.marks.set(Mark::CloseReceived, true);
                 }
                 self.close_client_of(slot, Cause::Peer, code);
             }
@@ -252,11 +243,7 @@ impl Hub {
     }
 
     pub(super) fn renew_client(&mut self, client: u32) {
-        if let Some(session) = self.clients.slot(client).map(|client| client.session)
-            && session != NONE
-        {
-            self.activity(session);
-        }
+        self.activity(self.under(client));
     }
 
     fn endpoint_path(&self, endpoint: usize) -> Arc<str> {
@@ -307,7 +294,7 @@ impl Hub {
 
     /// While output is blocked only the newest ping is answered, so that one pong waits at most.
     fn pong(&mut self, slot: u32, payload: &[u8]) {
-        let blocked = self.sockets.slot(slot).is_some_and(|socket| socket.blocked);
+        let blocked = self.sockets.slot(slot).is_some_and(|socket| socket.marks.has(Mark::Blocked));
         if blocked {
             if let Some(cold) = self.cold(slot) {
                 cold.pong = Some(Box::from(payload));

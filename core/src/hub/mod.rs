@@ -3,7 +3,8 @@
 //! Four kinds of methods:
 //! - *the world*: [`Hub::open`], [`Hub::handle`];
 //! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
-//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::answer`], [`Hub::send`], [`Hub::end`], [`Hub::drain`];
+//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::announce`], [`Hub::answer`], [`Hub::send`],
+//!   [`Hub::end`], [`Hub::drain`];
 //! - *looking*: [`Hub::stats`], and [`record`] for what came in.
 //!
 //! Any number of calls may come before a drain of the actions; batching is the point. One turn is bounded: what is left
@@ -21,12 +22,13 @@ mod outbound;
 mod output;
 mod publish;
 pub mod record;
+mod redis;
+mod relay;
 mod request;
 mod sessions;
 mod socket;
 mod stats;
 mod stomp;
-mod timer;
 mod upgrade;
 
 use alloc::boxed::Box;
@@ -41,11 +43,12 @@ use self::actions::{Actions, Queued};
 use self::addresses::Addresses;
 use self::publish::Jobs;
 use self::sessions::{Asked, Registry};
-use self::socket::{Client, Cold, NONE, Role, Socket};
+use self::socket::{Client, Cold, NONE, Role, Socket, Under};
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError, Store};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::session::memory::Memory;
+use crate::session::spring::Spring;
 use crate::session::{Answer, Op};
 use crate::slab::Slab;
 use crate::time::{Instant, Now};
@@ -54,6 +57,7 @@ use crate::wheel::Wheel;
 pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
 pub use self::app::{Message, Payload, To, Who};
 pub use self::event::{Event, Notice};
+pub use self::relay::Publication;
 pub use self::stats::Stats;
 
 /// A whole server as one state machine. See the [module's documentation](self) for the order of calls.
@@ -63,15 +67,18 @@ pub struct Hub {
     now: Now,
     random: crate::random::Random,
     sockets: Slab<Socket>,
-    clients: Slab<Client>,
+    clients: Slab<Client, Under>,
     registry: Registry,
     /// The store in memory, if that is where sessions live.
     memory: Option<Box<Memory>>,
-    /// Questions that an external store has not answered.
+    /// The machine that speaks with Redis, if that is where they live.
+    spring: Option<Box<Spring>>,
+    /// Questions that a store elsewhere has not answered.
     calls: Slab<Asked>,
     /// Answers of the store in memory that are still to be handled.
     answers: VecDeque<(Asked, Answer)>,
     broker: Broker,
+    /// Timers of the sockets; those of the sessions are in the registry.
     wheel: Wheel,
     addresses: Addresses,
     actions: Actions,
@@ -89,6 +96,8 @@ pub struct Hub {
     /// Tells the message ids of one run of the server from another's.
     run: alloc::string::String,
     published: u64,
+    /// What other hubs know this one by.
+    name: alloc::string::String,
     /// How far a drain has come.
     drained: Option<u32>,
     buffered: usize,
@@ -131,19 +140,22 @@ impl Hub {
             Store::Memory => {
                 Some(Box::new(Memory::new(seed, config.session.timeout_ms, config.limits.sessions, now.mono)))
             }
-            Store::External => None,
+            Store::External | Store::Spring(_) => None,
         };
+        let spring = redis::spring(&config, seed, now.mono);
         let mut random = crate::random::Random::new(seed);
         let limits = &config.limits;
         Ok(Self {
             closing: closing::Pacer::new(config.limits.close_rate, now.mono),
             now,
             run: random.run(),
+            name: relay::name(&mut random, config.relay),
             random,
             sockets: Slab::new(),
             clients: Slab::new(),
-            registry: Registry::new(&seed, &config),
+            registry: Registry::new(&seed, &config, now.mono),
             memory,
+            spring,
             calls: Slab::new(),
             answers: VecDeque::new(),
             broker: Broker::new(&seed, limits.subscriptions, limits.patterns),
@@ -196,6 +208,12 @@ impl Hub {
     /// Something happened.
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
         self.recording(|record| record.event(now, &event));
+        if let Event::Activity { client } = event
+            && now.mono <= self.now.mono
+            && self.is_only_noted(client)
+        {
+            return;
+        }
         self.begin(now);
         match event {
             Event::Received { socket, bytes } => {
@@ -214,8 +232,8 @@ impl Hub {
                 }
             }
             Event::Activity { client } => {
-                if self.clients.get(client.slot(), client.generation()).is_some() {
-                    self.renew_client(client.slot());
+                if let Some(Under(session)) = self.clients.hot_of(client.slot(), client.generation()) {
+                    self.activity(session);
                 }
             }
             Event::Answer { call, answer } => {
@@ -223,9 +241,15 @@ impl Hub {
                     self.answered(asked, &answer);
                 }
             }
+            Event::Reply { call, reply } => self.replied(call, reply),
+            Event::Notification { node, channel, payload } => self.notification(node, channel, payload),
+            Event::Connected { connection } => self.connected(connection, true),
+            Event::Disconnected { connection } => self.connected(connection, false),
+            Event::Relayed { publication } => self.relayed(publication),
             Event::Notice { session, notice } => self.noticed(session, notice),
-            Event::NoticesOn => self.notices(true),
-            Event::NoticesLost => self.notices(false),
+            Event::NoticesOn if self.spring.is_none() => self.notices(true),
+            Event::NoticesLost if self.spring.is_none() => self.notices(false),
+            Event::NoticesOn | Event::NoticesLost => {}
             Event::Tick => {}
         }
         self.finish();
@@ -240,8 +264,10 @@ impl Hub {
         }
     }
 
-    /// What waits to be written on a socket, oldest first: for `writev`. Say with [`Event::Sent`] what was taken, before
-    /// anything else is handed in: what waits may be dropped when a client ends, and what was taken cannot be had back.
+    /// What waits to be written on a socket, oldest first: for `writev`. It is what may cross at the time of the last
+    /// call: who comes in a later millisecond, such as with a socket that can be written at last, hands in
+    /// [`Event::Tick`] first. Say with [`Event::Sent`] what was taken, before anything else is handed in: what waits may
+    /// be dropped when a client ends, and what was taken cannot be had back.
     /// Who writes later copies it, says so at once, and shuts or closes only after the copy is written.
     pub fn output(&self, socket: SocketId) -> impl Iterator<Item = &[u8]> {
         self.sockets
@@ -260,11 +286,13 @@ impl Hub {
         if self.doubts.is_some() || self.drained.is_some() {
             return Some((self.now.mono, "pass"));
         }
-        let timer = self.wheel.next_deadline().map(|at| (at, "timer"));
+        let timer = [self.wheel.next_deadline(), self.registry.next_deadline()].into_iter().flatten().min();
+        let timer = timer.map(|at| (at, "timer"));
         let close = self.closing.next().map(|at| (at, "close"));
         let expiry = self.memory.as_ref().and_then(|memory| memory.next_deadline()).map(|at| (at, "session"));
+        let redis = self.spring.as_ref().and_then(|spring| spring.next_deadline()).map(|at| (at, "redis"));
         let reply = self.overdue.front().map(|(_, at)| (*at, "reply"));
-        [timer, close, expiry, reply].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [timer, close, expiry, redis, reply].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Whether this socket is still there. Between an action and the call that it leads to, it may have ended.
@@ -280,6 +308,11 @@ impl Hub {
     /// The store in memory, if that is where sessions live.
     pub fn memory(&self) -> Option<&Memory> {
         self.memory.as_deref()
+    }
+
+    /// The machine that speaks with Redis, if that is where sessions live.
+    pub fn spring(&self) -> Option<&Spring> {
+        self.spring.as_deref()
     }
 
     /// The hub's counters.
@@ -300,6 +333,9 @@ impl Hub {
         if let Some(memory) = &mut self.memory {
             memory.tick(self.now.mono);
         }
+        if let Some(spring) = &mut self.spring {
+            spring.tick(self.now.mono);
+        }
         self.fire_timers();
     }
 
@@ -307,6 +343,7 @@ impl Hub {
     fn finish(&mut self) {
         loop {
             self.take_notices();
+            self.take_redis();
             let Some((asked, answer)) = self.answers.pop_front() else { break };
             self.answered(asked, &answer);
         }
@@ -366,6 +403,9 @@ impl Hub {
         if let Some(memory) = &mut self.memory {
             let answer = memory.execute(self.now.mono, &op);
             self.answers.push_back((asked, answer));
+        } else if let Some(spring) = &mut self.spring {
+            let (slot, generation) = self.calls.insert(asked);
+            spring.ask(self.now.mono, Some(CallId::new(slot, generation).to_raw()), op);
         } else if self.calls.len() >= self.config.limits.inflight as usize {
             self.answers.push_back((asked, Answer::Lost));
         } else {
@@ -381,17 +421,20 @@ impl Hub {
         self.stats.asked += 1;
         if let Some(memory) = &mut self.memory {
             memory.execute(self.now.mono, &op);
+        } else if let Some(spring) = &mut self.spring {
+            spring.ask(self.now.mono, None, op);
         } else {
             self.actions.push_back(Action::Session { call: None, op });
         }
     }
 
-    /// Whether nothing may be written just now, since the socket's session is in doubt.
+    /// Whether nothing may be written just now, since the socket's session is in doubt or its deadline has passed,
+    /// whether or not its timer has fired. Looked at where output is announced and lent, not where it is queued: that
+    /// is once for a burst, and a fan-out looks at no session whose socket was announced before.
     fn held(&self, socket: &Socket) -> bool {
-        socket.role == Role::Ws
-            && !socket.gated
+        matches!(socket.role, Role::Ws | Role::Lingering)
             && socket.client != NONE
-            && self.clients.slot(socket.client).is_some_and(|client| self.registry.holds(client.session))
+            && !self.registry.passes(self.under(socket.client), self.now.mono)
     }
 
     /// The embedder's token of a client's socket.
@@ -401,7 +444,7 @@ impl Hub {
     }
 
     fn principal(&self, client: u32) -> Option<Arc<str>> {
-        self.clients.slot(client).and_then(|client| self.registry.principal(client.session))
+        self.registry.principal(self.under(client))
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::closing::Code;
-use super::socket::Role;
+use super::socket::{Mark, Role};
 use super::{Action, Hub};
 use crate::session::Cause;
 use crate::ws;
@@ -36,7 +36,7 @@ impl Hub {
     pub(super) fn write_client(&mut self, client: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let now = self.now.mono;
         let Some(it) = self.clients.slot_mut(client) else { return };
-        it.told = now;
+        it.tell(now);
         let socket = it.socket;
         if let Some(slot) = self.live(socket)
             && self.sockets.slot(slot).is_some_and(|socket| !socket.gated)
@@ -54,7 +54,7 @@ impl Hub {
             self.stats.slow += 1;
             return self.close_client_of(slot, Cause::Slow, Code::Slow);
         }
-        if self.now.mono.after(self.config.limits.send_time_ms) < socket.armed.next() {
+        if self.now.mono.after(self.config.limits.send_time_ms) < self.wheel.armed(slot) {
             self.arm_socket(slot);
         }
         self.raise_write(slot);
@@ -77,7 +77,7 @@ impl Hub {
     pub(super) fn lower_write(&mut self, client: u32) {
         if let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket))
             && let Some(socket) = self.sockets.slot_mut(slot)
-            && socket.role == Role::Ws
+            && matches!(socket.role, Role::Ws | Role::Lingering)
         {
             socket.write_raised = false;
         }
@@ -92,7 +92,7 @@ impl Hub {
         let left = cold.output.len();
         self.buffered = self.buffered.saturating_sub(taken);
         self.stats.sent_bytes += taken as u64;
-        socket.blocked = left > 0;
+        socket.marks.set(Mark::Blocked, left > 0);
         if left > 0 {
             return;
         }
@@ -108,6 +108,8 @@ impl Hub {
             if !socket.close_sent {
                 socket.since = now;
             }
+            // Its session has nothing left to drop.
+            self.leave_of(slot, Cause::Peer);
             self.shut_if_empty(slot);
             self.arm_socket(slot);
         }

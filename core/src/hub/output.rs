@@ -173,6 +173,13 @@ impl Output {
         before - self.len
     }
 
+    /// The same, but the last frame stays, begun or not: a Close is said whatever becomes of what waits before it.
+    pub(crate) fn drop_all_but_last(&mut self) -> usize {
+        let Some(last) = self.last_frame().filter(|last| last.len() < self.len).map(<[u8]>::to_vec) else { return 0 };
+        let dropped = self.drop_unstarted();
+        dropped - self.own(self.moved, |bytes| bytes.extend_from_slice(&last))
+    }
+
     /// Drops everything.
     pub(crate) fn clear(&mut self) -> usize {
         self.segments.clear();
@@ -296,6 +303,42 @@ mod tests {
             assert_eq!(output.len(), end - written.min(29));
             output.own(NOW, |bytes| bytes.extend(frame(2)));
             assert_eq!(output.last_frame(), Some(&frame(2)[..]));
+        }
+    }
+
+    #[test]
+    fn only_the_started_frame_and_the_last_one_survive() {
+        let head = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        for sealed in [&b""[..], head] {
+            for shared in [true, false] {
+                for written in 0..=sealed.len() + 33 {
+                    let mut output = Output::default();
+                    if !sealed.is_empty() {
+                        output.own(NOW, |bytes| bytes.extend(sealed));
+                        output.seal();
+                    }
+                    output.own(NOW, |bytes| {
+                        bytes.extend(frame(4));
+                        bytes.extend(frame(7));
+                    });
+                    if shared {
+                        output.shared(NOW, &Bytes::from(frame(12)));
+                    } else {
+                        output.own(NOW, |bytes| bytes.extend(frame(12)));
+                    }
+                    output.own(NOW, |bytes| bytes.extend(frame(2)));
+                    let whole = all(&output);
+                    output.advance(NOW, written);
+                    let dropped = output.drop_all_but_last();
+                    let edges = [0, 6, 15, 29, 33].map(|edge| sealed.len() + edge);
+                    // Nothing of the answer before the frames is dropped, written or not.
+                    let begun = edges.into_iter().find(|&edge| edge >= written).unwrap_or(whole.len());
+                    let last = edges[3].max(written);
+                    let expected = [&whole[written..begun.min(last)], &whole[last..]].concat();
+                    assert_eq!(all(&output), expected, "after {written}");
+                    assert_eq!((output.len(), dropped), (expected.len(), whole.len() - written - expected.len()));
+                }
+            }
         }
     }
 }

@@ -54,7 +54,6 @@ impl Jobs {
         self.queue.is_empty()
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }
@@ -78,9 +77,25 @@ impl Jobs {
 }
 
 impl Hub {
-    /// Publishes to the subscribers of a destination, or of a user's. Returns how many there are; 0 where the message
-    /// waits behind a fan-out that is under way.
+    /// Publishes to the subscribers of a destination, or of a user's, here and at other hubs. Returns how many there are
+    /// here; 0 where the message waits behind a fan-out that is under way.
     pub(super) fn fan_out<H, N, V>(
+        &mut self,
+        principal: Option<&str>,
+        destination: &str,
+        message: &Message<'_, H>,
+    ) -> usize
+    where
+        H: Iterator<Item = (N, V)> + Clone,
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        self.relay(principal, destination, message);
+        self.fan_out_here(principal, destination, message)
+    }
+
+    /// The same, but for nobody elsewhere.
+    pub(super) fn fan_out_here<H, N, V>(
         &mut self,
         principal: Option<&str>,
         destination: &str,
@@ -151,7 +166,7 @@ impl Hub {
                 Job::Frame { client, frame } => {
                     budget -= 1;
                     if let Some(it) = self.clients.get_mut(client.slot(), client.generation()) {
-                        it.told = self.now.mono;
+                        it.tell(self.now.mono);
                         let socket = it.socket;
                         if let Some(slot) = self.live(socket) {
                             self.write_shared(slot, &[&frame]);
@@ -215,7 +230,7 @@ impl Hub {
             let Some(receiver) = self.broker.next(fanout) else { return true };
             *budget -= 1;
             let Some(client) = self.clients.slot_mut(receiver.client) else { continue };
-            client.told = self.now.mono;
+            client.tell(self.now.mono);
             let (version, socket) = (client.version, client.socket);
             let Some(slot) = self.live(socket) else { continue };
             if self.sockets.slot(slot).is_none_or(|socket| socket.gated) {

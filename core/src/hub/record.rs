@@ -27,6 +27,7 @@ mod end;
 mod explain;
 mod line;
 mod overview;
+mod redis;
 mod show;
 mod text;
 mod view;
@@ -177,6 +178,15 @@ impl Hub {
                 };
                 self.handle(now, Event::Notice { session, notice });
             }
+            Input::Reply { call, reply } => {
+                reply.lend(|reply| self.handle(now, Event::Reply { call: *call, reply }));
+            }
+            Input::Notification { node, channel, payload } => {
+                self.handle(now, Event::Notification { node: *node, channel, payload });
+            }
+            Input::Connected { connection } => self.handle(now, Event::Connected { connection: *connection }),
+            Input::Disconnected { connection } => self.handle(now, Event::Disconnected { connection: *connection }),
+            Input::Relayed { publication } => self.handle(now, Event::Relayed { publication }),
             Input::NoticesOn => self.handle(now, Event::NoticesOn),
             Input::NoticesLost => self.handle(now, Event::NoticesLost),
             Input::Tick => self.handle(now, Event::Tick),
@@ -191,6 +201,7 @@ impl Hub {
                 };
                 message.lend(|message| self.publish(now, to, message));
             }
+            Input::Announce { body } => self.announce(now, body),
             Input::Answer { client, destination, subscription, message } => {
                 message.lend(|message| self.answer(now, *client, destination, subscription, message));
             }

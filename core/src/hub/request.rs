@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::Hub;
 use super::action::{Action, Change, Request, Response};
 use super::sessions::Asked;
-use super::socket::{Pending, Role, Stage};
+use super::socket::{Mark, Pending, Role, Stage};
 use crate::config::{Endpoint, Login};
 use crate::http::{self, BodyDecoder, Exchange, Refusal, cookie};
 use crate::ids::SocketId;
@@ -72,7 +72,7 @@ impl Hub {
         socket.role = Role::Waiting;
         socket.since = now;
         socket.spoke = true;
-        let (secure, peer) = (socket.secure, self.addresses.get(socket.address));
+        let (secure, peer) = (socket.marks.has(Mark::Secure), self.addresses.get(socket.address));
         let located = request.locate(&self.config.proxies, peer, secure);
         let id = self.socket_id(slot);
         let pending = Pending::new(request);
@@ -229,23 +229,27 @@ impl Hub {
                 }
                 self.hand_on(slot, Some((**record).clone()));
             }
-            Answer::Gone => self.identify(slot),
+            Answer::Gone | Answer::Vanished => self.identify(slot),
             Answer::Alive { record: None, .. } | Answer::Lost => self.refuse(slot, Refusal::Unavailable),
         }
     }
 
     fn hand_on(&mut self, slot: u32, session: Option<Record>) {
-        let socket = self.socket_id(slot);
-        let Some(token) = self.sockets.slot(slot).map(|socket| socket.token) else { return };
+        let (socket, now) = (self.socket_id(slot), self.now.mono);
+        let Some(it) = self.sockets.slot_mut(slot) else { return };
+        it.since = now;
+        let token = it.token;
         let Some(pending) = self.pending_mut(slot) else { return };
         pending.stage = Stage::Handed;
         pending.session = session.as_ref().map(|record| record.id.clone());
         let http = pending.request.clone();
         self.actions.push_back(Action::Request { socket, token, request: Box::new(Request { http, session }) });
+        self.arm_socket(slot);
     }
 
     /// The embedder's answer to an [`Action::Request`]. Its change to the session is carried out first; where that
-    /// fails since the store is away, the answer is 503 instead. Ignored if the socket is gone or nothing was asked.
+    /// fails since the store is away, the answer is 503 instead. Ignored if the socket is gone, nothing was asked, or
+    /// ANSWER_TIME is over: whoever has to be sure that a session ends then ends it with [`Hub::end`].
     pub fn respond(&mut self, now: crate::time::Now, socket: SocketId, response: Response) {
         self.recording(|record| record.respond(now, socket, &response));
         self.begin(now);
@@ -299,9 +303,9 @@ impl Hub {
                 }
                 cookie::set(&name, &cookie::encode_value(&record.id, self.config.session.encoding), &attributes)
             }
-            Answer::Gone if ends => cookie::delete(&name, &attributes),
+            Answer::Gone | Answer::Vanished if ends => cookie::delete(&name, &attributes),
             // The session ended between the request and its answer: a login then begins a new one.
-            Answer::Gone => {
+            Answer::Gone | Answer::Vanished => {
                 if let Some(slot) = slot {
                     if let Some(pending) = self.pending_mut(slot) {
                         pending.session = None;

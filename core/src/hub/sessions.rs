@@ -5,22 +5,25 @@ use alloc::sync::Arc;
 
 use super::action::{Action, Ended};
 use super::event::Notice;
-use super::socket::{NONE, Phase};
-use super::timer::Armed;
+use super::socket::{NONE, Phase, Under};
 use super::{Hub, Response};
 use crate::config::{Config, Store};
-use crate::ids::SocketId;
+use crate::heap::Upkeep;
+use crate::ids::{ClientId, SocketId};
 use crate::index::Index;
-use crate::session::life::{Ask, Life, Outcome, Times};
+use crate::queue::Queue;
+use crate::session::life::{Ask, LONGEST_TOUCH_MS, Life, Outcome, Times};
+use crate::session::pulse::Pulse;
 use crate::session::{Answer, Cause, Detector, Op, Record};
 use crate::slab::Slab;
 use crate::time::Instant;
+use crate::wheel::Wheel;
 
 /// What a question to the store was about.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// A bound session.
-    Session { slot: u32, generation: u32, names: u32 },
+    /// A bound session. Its generation changes with its id: an answer about an earlier one is void.
+    Session { slot: u32, generation: u32 },
     /// Who sent a request that is no handshake.
     Request { socket: SocketId },
     /// What an HTTP answer does to the session of its request.
@@ -41,9 +44,8 @@ pub(super) struct Bound {
     id: Arc<str>,
     principal: Option<Arc<str>>,
     life: Life,
-    armed: Armed,
-    /// How many ids it has had here: an answer about an earlier one is void.
-    names: u32,
+    /// It was renamed by somebody else: until then it may turn out to be another user's. The origin: it was not.
+    unsure_until: Instant,
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
     first: u32,
     clients: u32,
@@ -52,20 +54,32 @@ pub(super) struct Bound {
 /// The book of sessions that have clients.
 #[derive(Debug)]
 pub(super) struct Registry {
-    sessions: Slab<Bound>,
+    sessions: Slab<Bound, Pulse>,
     index: Index,
+    timers: Wheel,
+    /// Sessions that were touched, each with the time at which somebody looks whether activity came since.
+    looks: Queue<(u32, Instant)>,
     times: Times,
+    upkeep: Upkeep,
 }
 
 impl Registry {
-    pub(super) fn new(seed: &[u8; 16], config: &Config) -> Self {
+    pub(super) fn new(seed: &[u8; 16], config: &Config, now: Instant) -> Self {
         let session = &config.session;
-        let look_every_ms = match config.store {
+        let look_every_ms = match &config.store {
             Store::Memory => None,
-            Store::External => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
+            Store::External | Store::Spring(_) => Some(session.check_interval_ms.min(session.sweep_interval_ms)),
         };
-        let times = Times { touch_interval_ms: session.touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
-        Self { sessions: Slab::new(), index: Index::new(seed), times }
+        let touch_interval_ms = session.touch_interval_ms.min(LONGEST_TOUCH_MS);
+        let times = Times { touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
+        Self {
+            sessions: Slab::new(),
+            index: Index::new(seed),
+            timers: Wheel::new(now),
+            looks: Queue::new(),
+            times,
+            upkeep: Upkeep::default(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,17 +91,13 @@ impl Registry {
         self.index.find(hash, |slot| self.sessions.slot(slot).is_some_and(|bound| &*bound.id == id))
     }
 
-    pub(super) fn holds(&self, slot: u32) -> bool {
-        self.sessions.slot(slot).is_some_and(|bound| bound.life.holds())
-    }
-
     /// Whether anything may cross the sockets of this session; nobody holds what has no session.
     pub(super) fn passes(&self, slot: u32, now: Instant) -> bool {
         self.sessions.slot(slot).is_none_or(|bound| bound.life.passes(now))
     }
 
-    pub(super) fn life(&self, slot: u32) -> Option<&Life> {
-        self.sessions.slot(slot).map(|bound| &bound.life)
+    pub(super) fn life(&self, slot: u32) -> Option<(&Life, Pulse)> {
+        self.sessions.slot(slot).map(|bound| (&bound.life, self.sessions.hot(slot)))
     }
 
     pub(super) fn principal(&self, slot: u32) -> Option<Arc<str>> {
@@ -102,8 +112,41 @@ impl Registry {
         self.sessions.slot(slot).is_some_and(|bound| bound.principal.as_deref() == Some(principal))
     }
 
-    pub(super) fn generation(&self, slot: u32) -> Option<u32> {
-        self.sessions.generation(slot)
+    /// The next session whose timer fires by `now`.
+    pub(super) fn pop_due(&mut self, now: Instant, budget: &mut usize) -> Option<u32> {
+        self.timers.pop(now, budget)
+    }
+
+    /// When the next timer fires, or the next look is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let look = self.looks.front().map(|(_, at)| *at);
+        [self.timers.next_deadline(), look].into_iter().flatten().min()
+    }
+
+    /// A touch of this session is asked for: an interval later somebody looks what came since. Each waits as long as the
+    /// others, so they stand in line, and no timer is armed for it.
+    fn look_later(&mut self, slot: u32, now: Instant) {
+        let at = now.after(self.times.touch_interval_ms).as_millis();
+        let at = Instant::from_millis(at.saturating_add(LOOK_MS - 1) / LOOK_MS * LOOK_MS);
+        self.looks.push_back((slot, at));
+    }
+
+    /// The next session whose activity after its last touch is to be told by `now`.
+    pub(super) fn pop_look(&mut self, now: Instant, budget: &mut usize) -> Option<u32> {
+        while let Some(left) = budget.checked_sub(1)
+            && self.looks.front().is_some_and(|(_, at)| *at <= now)
+        {
+            *budget = left;
+            let (slot, _) = self.looks.pop_front()?;
+            let pulse = self.sessions.hot(slot);
+            if pulse.untold()
+                && let Some(bound) = self.sessions.slot(slot)
+                && bound.life.has_to_tell(now, &pulse, &self.times)
+            {
+                return Some(slot);
+            }
+        }
+        None
     }
 
     pub(super) fn capacity(&self) -> u32 {
@@ -127,12 +170,14 @@ impl Registry {
             id,
             principal: None,
             life: Life::claimed(now),
-            armed: Armed::NONE,
-            names: 1,
+            unsure_until: Instant::default(),
             first: NONE,
             clients: 0,
         };
         let (slot, _) = self.sessions.insert(bound);
+        if let Some(pulse) = self.sessions.hot_mut(slot) {
+            *pulse = Pulse::new(now);
+        }
         self.index(slot);
         slot
     }
@@ -141,8 +186,21 @@ impl Registry {
         let Self { sessions, index, .. } = self;
         let Some(bound) = sessions.slot(slot) else { return };
         index.insert(index.hash(bound.id.as_bytes()), slot, |other| {
-            sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())
+            [sessions.slot(other).map_or(&[], |bound| bound.id.as_bytes())]
         });
+    }
+
+    /// Gives it an id that no other has. False, and nothing changes, if its slot has no generation left for that.
+    fn rename(&mut self, slot: u32, id: Arc<str>) -> bool {
+        if !self.sessions.renew(slot) {
+            return false;
+        }
+        self.unindex(slot);
+        if let Some(bound) = self.sessions.slot_mut(slot) {
+            bound.id = id;
+        }
+        self.index(slot);
+        true
     }
 
     fn unindex(&mut self, slot: u32) {
@@ -151,7 +209,14 @@ impl Registry {
         }
     }
 
+    /// Has the session's life do something with its pulse.
+    fn live<T>(&mut self, slot: u32, act: impl FnOnce(&mut Life, &mut Pulse, &Times) -> T) -> Option<T> {
+        let (bound, pulse) = self.sessions.whole_mut(slot)?;
+        Some(act(&mut bound.life, pulse, &self.times))
+    }
+
     fn leave(&mut self, slot: u32) -> Option<Bound> {
+        self.upkeep.freed();
         self.unindex(slot);
         self.sessions.remove_slot(slot)
     }
@@ -165,23 +230,23 @@ impl Hub {
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
         let first = core::mem::replace(&mut bound.first, client);
         bound.clients += 1;
-        let ask = bound.life.join(now);
         if let Some(next) = self.clients.slot_mut(first) {
             next.previous = client;
         }
-        if let Some(client) = self.clients.slot_mut(client) {
-            client.session = slot;
+        if let Some((client, under)) = self.clients.whole_mut(client) {
+            *under = Under(slot);
             client.next = first;
             client.previous = NONE;
         }
-        self.ask_session(slot, ask);
+        let ask = self.registry.live(slot, |life, pulse, _| life.join(now, pulse));
+        self.ask_session(slot, ask.flatten());
     }
 
     /// Takes a client from under its session; a session without clients is forgotten.
     pub(super) fn release(&mut self, client: u32) {
-        let Some(it) = self.clients.slot_mut(client) else { return };
-        let (session, next, previous) = (it.session, it.next, it.previous);
-        it.session = NONE;
+        let Some((it, under)) = self.clients.whole_mut(client) else { return };
+        let (next, previous) = (it.next, it.previous);
+        let Under(session) = core::mem::take(under);
         if session == NONE {
             return;
         }
@@ -196,10 +261,10 @@ impl Hub {
                 }
             }
         }
-        if let Some(bound) = self.registry.sessions.slot_mut(session) {
+        if let Some((bound, pulse)) = self.registry.sessions.whole_mut(session) {
             bound.clients -= 1;
             if bound.clients == 0 {
-                if let Some(age_ms) = bound.life.untold(self.now.mono) {
+                if let Some(age_ms) = bound.life.untold(self.now.mono, pulse) {
                     let id = bound.id.clone();
                     self.tell(Op::Touch { id, age_ms });
                 }
@@ -208,11 +273,25 @@ impl Hub {
         }
     }
 
-    /// A message that renews came from this client.
+    /// A message that renews came from a client of this session; [`NONE`] if it has none.
     pub(super) fn activity(&mut self, session: u32) {
-        let Some(bound) = self.registry.sessions.slot_mut(session) else { return };
-        let ask = bound.life.activity(self.now.mono, &self.registry.times);
-        self.ask_session(session, ask);
+        let now = self.now.mono;
+        if self.registry.sessions.hot_mut(session).is_some_and(|pulse| !pulse.beat(now)) {
+            let ask = self.registry.live(session, |life, pulse, times| life.activity(now, pulse, times));
+            self.ask_session(session, ask.flatten());
+        }
+    }
+
+    /// Notes that a client was active, if that is all its activity leads to just now.
+    pub(super) fn is_only_noted(&mut self, client: ClientId) -> bool {
+        let now = self.now.mono;
+        let Some(Under(session)) = self.clients.hot_of(client.slot(), client.generation()) else { return false };
+        self.registry.sessions.hot_mut(session).is_some_and(|pulse| pulse.beat(now))
+    }
+
+    /// Slot of the session that a client is under; [`NONE`] if it is under none, or there is no such client.
+    pub(super) fn under(&self, client: u32) -> u32 {
+        self.clients.hot(client).0
     }
 
     /// A request that renews came for this session, which may have no sockets.
@@ -225,20 +304,19 @@ impl Hub {
 
     /// A timer of this session fired.
     pub(super) fn session_due(&mut self, slot: u32) {
-        let now = self.now.mono;
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        if !bound.armed.fired(now) {
-            return;
+        let Some(bound) = self.registry.sessions.slot(slot) else { return };
+        let deadline = bound.life.deadline();
+        if self.registry.timers.reached() < deadline && deadline <= self.now.mono {
+            // The embedder slept past both. It ends in its turn, behind those whose deadline came before.
+            return self.registry.timers.arm(slot, deadline);
         }
-        let (outcome, ask) = bound.life.tick(now, &self.registry.times);
-        self.turned(slot, outcome, ask);
+        self.tick_session(slot);
     }
 
-    /// The time of this session may be over, whether or not its timer has fired.
-    pub(super) fn session_overdue(&mut self, slot: u32) {
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        if !bound.life.holds() {
-            let (outcome, ask) = bound.life.tick(self.now.mono, &self.registry.times);
+    /// What time leads to in the life of this session.
+    pub(super) fn tick_session(&mut self, slot: u32) {
+        let now = self.now.mono;
+        if let Some((outcome, ask)) = self.registry.live(slot, |life, pulse, times| life.tick(now, pulse, times)) {
             self.turned(slot, outcome, ask);
         }
     }
@@ -247,25 +325,17 @@ impl Hub {
     pub(super) fn noticed(&mut self, id: &str, notice: Notice<'_>) {
         self.stats.notices += 1;
         let Some(slot) = self.registry.find(id) else { return };
-        if let Notice::Renamed { to } = notice {
-            self.registry.unindex(slot);
-            if let Some(bound) = self.registry.sessions.slot_mut(slot) {
-                bound.id = Arc::from(to);
-                bound.names += 1;
-            }
-            match self.registry.find(to) {
-                // Somebody is bound under the new id already: what is here cannot be told from it any more.
-                Some(_) => return self.end_session(slot, Cause::Rotated, Detector::Notice, 0),
-                None => self.registry.index(slot),
-            }
+        let now = self.now.mono;
+        let told = self.registry.live(slot, |life, pulse, _| match notice {
+            Notice::Expired => Ok(life.notice(now, pulse, true)),
+            Notice::Deleted => Ok(life.notice(now, pulse, false)),
+            Notice::Renamed { to } => Err(to),
+        });
+        match told {
+            Some(Ok((outcome, ask))) => self.turned(slot, outcome, ask),
+            Some(Err(to)) => self.follow(slot, to),
+            None => {}
         }
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        let (outcome, ask) = match notice {
-            Notice::Expired => bound.life.notice(self.now.mono, true),
-            Notice::Deleted => bound.life.notice(self.now.mono, false),
-            Notice::Renamed { .. } => (Outcome::Same, bound.life.renamed(self.now.mono)),
-        };
-        self.turned(slot, outcome, ask);
     }
 
     /// Notices stand, or are lost: sessions are looked at more or less often.
@@ -273,7 +343,7 @@ impl Hub {
         let session = &self.config.session;
         let sweep = session.sweep_interval_ms;
         let check = session.check_interval_ms.min(sweep);
-        if self.config.store == Store::External {
+        if self.config.store != Store::Memory {
             self.registry.times.look_every_ms = Some(if on { sweep } else { check });
             self.doubts = Some(Doubts { next: 0, began: self.now.mono, spread_ms: check.min(RESYNC_MS) });
         }
@@ -298,8 +368,8 @@ impl Hub {
     /// The store answered.
     pub(super) fn answered(&mut self, asked: Asked, answer: &Answer) {
         match asked {
-            Asked::Session { slot, generation, names } => {
-                if self.registry.sessions.get(slot, generation).is_some_and(|bound| bound.names == names) {
+            Asked::Session { slot, generation } => {
+                if self.registry.sessions.get(slot, generation).is_some() {
                     self.session_answered(slot, answer);
                 }
             }
@@ -314,22 +384,73 @@ impl Hub {
         let loading = bound.life.loading();
         if let Answer::Alive { record: Some(record), .. } = answer {
             if bound.principal.is_some() && bound.principal != record.principal {
-                return self.end_session(slot, Cause::Rotated, Detector::Sweep, 0);
+                return self.belongs_to_another(slot, record.principal.is_some());
             }
             bound.principal.clone_from(&record.principal);
+            // The same text, and the store has it already: the one that came with the handshake goes.
+            if bound.id == record.id {
+                bound.id.clone_from(&record.id);
+            }
+            if now >= bound.unsure_until {
+                bound.unsure_until = Instant::default();
+            }
         }
-        let (outcome, ask) = bound.life.answer(now, answer, &self.registry.times);
+        let told = self.registry.live(slot, |life, pulse, times| life.answer(now, pulse, answer, times));
+        let Some((outcome, ask)) = told else { return };
+        if let Some(bound) = self.registry.sessions.slot_mut(slot)
+            && bound.unsure_until > Instant::default()
+        {
+            bound.life.doubt(bound.unsure_until);
+        }
         let vouched = matches!(answer, Answer::Alive { .. }) && !matches!(ask, Some(Ask::Load | Ask::Check));
         let lost = matches!(answer, Answer::Lost);
         self.turned(slot, outcome, ask);
         if vouched {
-            self.each_pending(slot, |hub, client| hub.bound(client));
+            let record = if let Answer::Alive { record, .. } = answer { record.as_deref() } else { None };
+            self.each_pending(slot, |hub, client| hub.bound(client, record));
         } else if lost {
             self.each_pending(slot, |hub, client| hub.store_away(client));
             if loading && self.registry.count(slot) == 0 {
                 self.registry.leave(slot);
             }
         }
+    }
+
+    /// The session goes by another id now, and somebody else has seen to it: who is bound follows.
+    ///
+    /// Who has only claimed it follows if its old id was good for the principal that is known; else the old id is good
+    /// for nothing any more, least of all for whoever logs in just now (C06, C07).
+    fn follow(&mut self, slot: u32, to: &str) {
+        if !self.registry.has_principal(slot) {
+            return self.each_pending(slot, |hub, client| {
+                hub.release(client);
+                hub.unbound(client);
+            });
+        }
+        // Somebody may be bound under the new id already: what is here cannot be told from it any more.
+        if self.registry.find(to).is_some_and(|other| other != slot) || !self.registry.rename(slot, Arc::from(to)) {
+            return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
+        }
+        let now = self.now.mono;
+        if let Some(bound) = self.registry.sessions.slot_mut(slot) {
+            // Spring writes who it is after the new id.
+            bound.unsure_until = now.after(UNSURE_MS);
+        }
+        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse)).flatten();
+        self.ask_session(slot, ask);
+    }
+
+    /// The store says that somebody else is logged in, or nobody: who was bound is closed, who has only claimed it claims
+    /// it anew, if that is of any use.
+    fn belongs_to_another(&mut self, slot: u32, somebody: bool) {
+        let Some(id) = self.registry.id(slot).cloned() else { return };
+        self.each_pending(slot, |hub, client| {
+            let socket = hub.clients.slot(client).and_then(|client| hub.live(client.socket));
+            if somebody && let Some(pending) = socket.and_then(|socket| hub.pending_mut(socket)) {
+                pending.ids.push(id.clone());
+            }
+        });
+        self.end_session(slot, Cause::Rotated, Detector::Sweep, 0);
     }
 
     /// What a turn in a session's life means for its sockets.
@@ -347,42 +468,51 @@ impl Hub {
         if let Some(ask) = ask
             && let Some(bound) = self.registry.sessions.slot(slot)
         {
-            let (id, names) = (bound.id.clone(), bound.names);
+            let id = bound.id.clone();
             let op = match ask {
                 Ask::Load => Op::Load { id },
+                // After a rename it is asked whose it is, too.
+                Ask::Check if bound.unsure_until > Instant::default() => Op::Load { id },
                 Ask::Check => Op::Check { id },
                 Ask::Touch { age_ms } => {
                     self.stats.touches += 1;
+                    self.registry.look_later(slot, self.now.mono);
                     Op::Touch { id, age_ms }
                 }
             };
             let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.ask(Asked::Session { slot, generation, names }, op);
+            self.ask(Asked::Session { slot, generation }, op);
         }
         self.arm_session(slot);
     }
 
+    /// Arms the session's timer for what may become due, and lets it rest as long as nothing does.
     fn arm_session(&mut self, slot: u32) {
-        let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
-        let due = bound.life.due(&self.registry.times);
-        if bound.armed.lower(due) {
-            let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.wheel.arm(super::deadline::session_key(slot, generation), due);
-        }
+        let due = self.registry.live(slot, |life, pulse, times| {
+            life.rest(pulse, times);
+            life.due(pulse, times)
+        });
+        self.registry.timers.arm(slot, due.unwrap_or(Instant::NEVER));
     }
 
     /// The session is over: in one step nothing more crosses its sockets, and each is closed.
     pub(super) fn end_session(&mut self, slot: u32, cause: Cause, detector: Detector, late_ms: u64) {
+        if !self.registry.passes(slot, self.now.mono) {
+            // Whoever came for the output since the deadline found nothing, whether or not the timer had fired.
+            self.each_client(slot, |hub, client| hub.lower_write(client));
+        }
         let Some(bound) = self.registry.leave(slot) else { return };
         let (mut sockets, mut client) = (0, bound.first);
-        while let Some(it) = self.clients.slot_mut(client) {
-            let (next, pending) = (it.next, it.phase == Phase::Pending);
-            it.session = NONE;
-            if pending {
-                self.unbound(client);
-            } else {
-                sockets += 1;
-                self.leave(client, cause, bound.principal.clone());
+        while let Some((it, under)) = self.clients.whole_mut(client) {
+            let (next, phase) = (it.next, it.phase);
+            *under = Under::default();
+            match phase {
+                Phase::Pending => self.unbound(client),
+                Phase::Over => self.leave_over(client),
+                Phase::Open | Phase::Joined => {
+                    sockets += 1;
+                    self.leave(client, cause, bound.principal.clone());
+                }
             }
             client = next;
         }
@@ -402,17 +532,13 @@ impl Hub {
     /// A session got another id by our own doing: its clients follow, unless it is somebody else's now.
     pub(super) fn renamed(&mut self, from: &Arc<str>, record: &Record) {
         let Some(slot) = self.registry.find(from) else { return };
-        if self.registry.principal(slot) != record.principal || self.registry.find(&record.id).is_some() {
+        let another = self.registry.principal(slot) != record.principal || self.registry.find(&record.id).is_some();
+        if another || !self.registry.rename(slot, record.id.clone()) {
             return self.end_session(slot, Cause::Rotated, Detector::Local, 0);
         }
-        self.registry.unindex(slot);
-        if let Some(bound) = self.registry.sessions.slot_mut(slot) {
-            bound.id = record.id.clone();
-            bound.names += 1;
-            let ask = bound.life.renamed(self.now.mono);
-            self.registry.index(slot);
-            self.ask_session(slot, ask);
-        }
+        let now = self.now.mono;
+        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
+        self.ask_session(slot, ask.flatten());
     }
 
     /// Believes the store in memory what it says of ended sessions.
@@ -422,7 +548,7 @@ impl Hub {
         }
     }
 
-    fn each_client(&mut self, session: u32, mut each: impl FnMut(&mut Self, u32)) {
+    pub(super) fn each_client(&mut self, session: u32, mut each: impl FnMut(&mut Self, u32)) {
         let mut client = self.registry.first(session);
         while let Some(it) = self.clients.slot(client) {
             let next = it.next;
@@ -453,7 +579,11 @@ pub(super) fn fingerprint(id: &str) -> [u8; 6] {
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
+/// For so long after a rename it is asked again whose session it is, in milliseconds.
+const UNSURE_MS: u64 = 1_000;
 /// After a gap in the notices every bound session is asked for within this many milliseconds.
 const RESYNC_MS: u64 = 4_000;
+/// Looks are as coarse as the timers, so that they share their wake-ups.
+const LOOK_MS: u64 = 16;
 /// How many sessions one turn puts in doubt.
 const DOUBTS_A_TURN: u32 = 4_096;

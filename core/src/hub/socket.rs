@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::output::Output;
-use super::timer::Armed;
 use crate::http;
 use crate::ids::SocketId;
 pub(super) use crate::slab::NONE;
@@ -36,11 +37,10 @@ pub(super) struct Socket {
     pub(super) address: u32,
     /// When something last came in.
     pub(super) heard: Instant,
-    /// When a ping was sent that nothing has come in since; [`Instant::NEVER`]: none was.
-    pub(super) pinged: Instant,
     /// When this role began.
     pub(super) since: Instant,
-    pub(super) armed: Armed,
+    /// How long after that something last came in a ping was sent that nothing has come in since, or [`NOT_PINGED`].
+    pinged_ms: u32,
     /// Since when control frames are counted, in ms that wrap around.
     pub(super) controls_since: u32,
     /// Since when messages are counted, likewise.
@@ -49,27 +49,17 @@ pub(super) struct Socket {
     pub(super) messages: u16,
     pub(super) role: Role,
     pub(super) endpoint: u8,
-    pub(super) secure: bool,
     /// An [`Action::Write`](super::Action::Write) was given and its output has not been emptied since.
     pub(super) write_raised: bool,
-    /// The embedder was told to stop reading.
-    pub(super) reading_off: bool,
     /// The peer's half is over.
     pub(super) ended: bool,
     /// Our Close frame is queued.
     pub(super) close_sent: bool,
-    /// The peer's Close frame came.
-    pub(super) close_received: bool,
-    /// The write half is to be shut once the output is empty.
-    pub(super) shutdown: bool,
     /// A whole message came.
     pub(super) spoke: bool,
     /// Nothing but the Close may go out.
     pub(super) gated: bool,
-    /// The last write came back short.
-    pub(super) blocked: bool,
-    /// It has not sent a whole head yet, since it was accepted.
-    pub(super) half_open: bool,
+    pub(super) marks: Marks,
     pub(super) cold: Option<Box<Cold>>,
 }
 
@@ -88,6 +78,8 @@ pub(super) struct Cold {
     pub(super) pong: Option<Box<[u8]>>,
     /// The request that is being answered.
     pub(super) request: Option<Box<Pending>>,
+    /// The token that CONNECT, which has not come yet, must carry.
+    pub(super) token: Option<Bytes>,
 }
 
 impl Cold {
@@ -97,6 +89,7 @@ impl Cold {
             && self.output.is_empty()
             && self.pong.is_none()
             && self.request.is_none()
+            && self.token.is_none()
     }
 
     /// Forgets everything but its small buffers.
@@ -109,6 +102,7 @@ impl Cold {
         self.search = http::HeadSearch::default();
         self.pong = None;
         self.request = None;
+        self.token = None;
     }
 }
 
@@ -178,32 +172,74 @@ impl Socket {
             client: NONE,
             address,
             heard: now,
-            pinged: Instant::NEVER,
             since: now,
-            armed: Armed::NONE,
+            pinged_ms: NOT_PINGED,
             controls_since: 0,
             messages_since: 0,
             controls: 0,
             messages: 0,
             role: Role::Head,
             endpoint: 0,
-            secure,
             write_raised: false,
-            reading_off: false,
             ended: false,
             close_sent: false,
-            close_received: false,
-            shutdown: false,
             spoke: false,
             gated: false,
-            blocked: false,
-            half_open: true,
+            marks: Marks(Mark::HalfOpen as u8 | if secure { Mark::Secure as u8 } else { 0 }),
             cold: None,
         }
     }
 
+    /// Something came in.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.heard = now;
+        self.pinged_ms = NOT_PINGED;
+    }
+
+    pub(super) fn ping(&mut self, now: Instant) {
+        self.pinged_ms = now.since(self.heard).min(u64::from(NOT_PINGED - 1)) as u32;
+    }
+
+    /// When a ping was sent that nothing has come in since; [`Instant::NEVER`]: none was.
+    pub(super) fn pinged(&self) -> Instant {
+        if self.pinged_ms == NOT_PINGED { Instant::NEVER } else { self.heard.after(self.pinged_ms.into()) }
+    }
+
     pub(super) fn unsent(&self) -> usize {
         self.cold.as_ref().map_or(0, |cold| cold.output.len())
+    }
+}
+
+/// What is so or not, one bit each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marks(u8);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mark {
+    /// It came over TLS.
+    Secure = 1,
+    /// The embedder was told to stop reading.
+    ReadingOff = 2,
+    /// The peer's Close frame came.
+    CloseReceived = 4,
+    /// The write half is to be shut once the output is empty.
+    Shutdown = 8,
+    /// The last write came back short.
+    Blocked = 16,
+    /// It has not sent a whole head yet, since it was accepted.
+    HalfOpen = 32,
+}
+
+impl Marks {
+    pub(super) fn has(self, mark: Mark) -> bool {
+        self.0 & mark as u8 != 0
+    }
+
+    /// Answers how it was before.
+    pub(super) fn set(&mut self, mark: Mark, on: bool) -> bool {
+        let before = self.has(mark);
+        self.0 = self.0 & !(mark as u8) | if on { mark as u8 } else { 0 };
+        before
     }
 }
 
@@ -216,7 +252,7 @@ pub(super) enum Phase {
     Open,
     /// It has joined.
     Joined,
-    /// Nothing it says is handled any more.
+    /// Nothing it says is handled any more, and no id names it; what was queued for it before its Close is still written.
     Over,
 }
 
@@ -224,8 +260,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) socket: SocketId,
-    /// Slot of its session, and its neighbours there.
-    pub(super) session: u32,
+    /// Its neighbours under the same session.
     pub(super) next: u32,
     pub(super) previous: u32,
     /// Head of its list of subscriptions.
@@ -233,12 +268,106 @@ pub(super) struct Client {
     /// STOMP heart-beats: what was agreed on, in ms; 0: none.
     pub(super) beat_out_ms: u32,
     pub(super) beat_in_ms: u32,
-    /// When something was last sent to it.
-    pub(super) told: Instant,
+    /// When something was last sent to it, in ms that wrap around.
+    told: u32,
     pub(super) version: stomp::Version,
     pub(super) phase: Phase,
     pub(super) endpoint: u8,
 }
 
+impl Client {
+    pub(super) fn new(socket: SocketId, endpoint: u8, now: Instant) -> Self {
+        Self {
+            socket,
+            next: NONE,
+            previous: NONE,
+            subscriptions: NONE,
+            beat_out_ms: 0,
+            beat_in_ms: 0,
+            told: now.as_millis() as u32,
+            version: stomp::Version::V1_0,
+            phase: Phase::Pending,
+            endpoint,
+        }
+    }
+
+    /// Something was sent to it.
+    pub(super) fn tell(&mut self, now: Instant) {
+        self.told = now.as_millis() as u32;
+    }
+
+    /// For how long nothing was sent to it, as long as that is less than 49 days: than any heart-beat's interval.
+    pub(super) fn untold_ms(&self, now: Instant) -> u64 {
+        (now.as_millis() as u32).wrapping_sub(self.told).into()
+    }
+}
+
+/// Slot of the session that a client is under. It lies beside the client's generation, since each message asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Under(pub(super) u32);
+
+impl Default for Under {
+    fn default() -> Self {
+        Self(NONE)
+    }
+}
+
+/// No ping was sent since something last came in.
+const NOT_PINGED: u32 = u32::MAX;
+/// A peer that says nothing is pinged after this long at the latest, 49 days: what is kept of the time is no longer.
+pub(super) const PING_EVERY_MS: u64 = NOT_PINGED as u64 - 1;
 /// Buffers of up to this many bytes are kept for the next use.
 const KEEP_BYTES: usize = 4 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    #[test]
+    fn each_mark_is_its_own() {
+        use Mark::{Blocked, CloseReceived, HalfOpen, ReadingOff, Secure, Shutdown};
+        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen];
+        let mut marks = Marks(0);
+        for (n, mark) in all.into_iter().enumerate() {
+            assert!(!marks.set(mark, true) && marks.set(mark, true));
+            let set: Vec<bool> = all.iter().map(|other| marks.has(*other)).collect();
+            assert_eq!(set, [0, 1, 2, 3, 4, 5].map(|other| other <= n));
+        }
+        for mark in all {
+            assert!(marks.set(mark, false) && !marks.set(mark, false) && !marks.has(mark));
+        }
+        let made = |secure| Socket::new(0, NONE, secure, at(0)).marks;
+        assert!(made(true).has(Secure) && !made(false).has(Secure) && made(false).has(HalfOpen));
+    }
+
+    #[test]
+    fn a_ping_is_forgotten_when_something_comes_in() {
+        let mut socket = Socket::new(0, NONE, false, at(1_000));
+        assert_eq!(socket.pinged(), Instant::NEVER);
+        socket.ping(at(26_000));
+        assert_eq!((socket.heard, socket.pinged()), (at(1_000), at(26_000)));
+        socket.hear(at(26_100));
+        assert_eq!((socket.heard, socket.pinged()), (at(26_100), Instant::NEVER));
+        socket.ping(at(26_100));
+        assert_eq!(socket.pinged(), at(26_100));
+        // Longer than anybody may be silent: it counts as long ago, but as sent.
+        socket.ping(at(u64::MAX - 1));
+        assert_eq!(socket.pinged(), at(26_100 + PING_EVERY_MS));
+    }
+
+    #[test]
+    fn what_was_last_sent_is_told_across_the_wrap() {
+        const WRAP: u64 = 1 << 32;
+        for told in [0, 5, WRAP - 1, WRAP, 7 * WRAP - 3, u64::MAX - 40_000] {
+            let mut client = Client::new(SocketId::from_raw(1), 0, at(0));
+            client.tell(at(told));
+            for silence in [0, 1, 30_000] {
+                assert_eq!(client.untold_ms(at(told + silence)), silence);
+            }
+        }
+    }
+}

@@ -34,6 +34,12 @@ pub struct Stats {
     pub frames_in: u64,
     /// MESSAGE frames queued for receivers.
     pub delivered: u64,
+    /// Publications and announcements given out for other hubs.
+    pub relayed_out: u64,
+    /// Those that came from other hubs.
+    pub relayed_in: u64,
+    /// Those that were left out: over BULK, not understood, or behind too many others.
+    pub relay_refused: u64,
     /// Questions to the session store.
     pub asked: u64,
     /// Touches among them.

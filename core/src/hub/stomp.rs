@@ -6,12 +6,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::closing::Code;
-use super::socket::{Client, Phase, UnfinishedStomp};
+use super::socket::{Client, NONE, Phase, UnfinishedStomp};
 use super::{Action, Delivery, DeliveryKind, Hub};
-use crate::broker::destination::{Pattern, is_pattern};
+use crate::broker::destination::{Pattern, PatternError, is_pattern};
 use crate::broker::{Refused, Target};
 use crate::ids::ClientId;
-use crate::session::Cause;
+use crate::session::{Cause, csrf};
 use crate::stomp::{Command, Encoder, Frame, HeartBeat, Item, Malformed, Message, Version};
 use crate::ws::{self, Opcode};
 
@@ -65,9 +65,6 @@ impl Hub {
                         return self.fault(client, fault, receipt.as_deref());
                     }
                     let Some(it) = self.clients.get(id.slot(), id.generation()) else { return };
-                    if it.phase == Phase::Over {
-                        return;
-                    }
                     decoder.set_version(it.version);
                 }
                 Ok(None) => break,
@@ -133,6 +130,11 @@ impl Hub {
         let ours = HeartBeat { send_ms: self.config.heart_beat_ms.0, receive_ms: self.config.heart_beat_ms.1 };
         let theirs = if version == Version::V1_0 { HeartBeat::NONE } else { HeartBeat::of(frame)? };
         let agreed = ours.negotiate(theirs, self.config.limits.beat_floor_ms);
+        if !self.proves_itself(client, frame) {
+            return Err(
+                "The CSRF token is missing or wrong: CONNECT must carry the session's, masked, in its header".into()
+            );
+        }
         let now = self.now.mono;
         let principal = self.principal(client);
         let Some(it) = self.clients.slot_mut(client) else { return Ok(()) };
@@ -140,7 +142,7 @@ impl Hub {
         it.phase = Phase::Joined;
         it.beat_out_ms = agreed.send_ms;
         it.beat_in_ms = agreed.receive_ms;
-        it.told = now;
+        it.tell(now);
         let socket = it.socket;
         self.renew_if(client, self.config.session.renew.connect);
         let mut out = core::mem::take(&mut self.scratch);
@@ -156,6 +158,17 @@ impl Hub {
             self.arm_socket(slot);
         }
         Ok(())
+    }
+
+    /// Whether a CONNECT carries the token of its session, where that is asked for. The token is not needed after that.
+    fn proves_itself(&mut self, client: u32, frame: &Frame<'_>) -> bool {
+        let bound = self.under(client) != NONE;
+        let Some(it) = self.clients.slot(client).filter(|_| bound) else { return true };
+        let slot = self.live(it.socket);
+        let Some(wanted) = &self.config.session.connect_token else { return true };
+        let cold = slot.and_then(|slot| self.sockets.slot_mut(slot)).and_then(|socket| socket.cold.as_mut());
+        let token = cold.and_then(|cold| cold.token.take());
+        frame.header(&wanted.header).is_some_and(|sent| token.is_some_and(|token| csrf::matches(&sent, &token)))
     }
 
     fn send_frame(&mut self, client: u32, frame: &Frame<'_>) -> Result<(), Fault> {
@@ -205,7 +218,12 @@ impl Hub {
         let logged_in = self.logged_in(client);
         let pattern = if is_pattern(&destination) {
             let pattern = Pattern::parse(&destination, limits.destination_bytes, limits.destination_segments);
-            let pattern = pattern.map_err(|_| "The destination is no pattern that is known here")?;
+            let pattern = pattern.map_err(|error| match error {
+                PatternError::Regex => {
+                    "A pattern must not hold a regular expression: {name}, *, ** and ? are known here"
+                }
+                _ => "The destination is no pattern that is known here",
+            })?;
             self.granted(self.config.rules.may_subscribe_pattern(&pattern, logged_in))?;
             Some(pattern)
         } else {
@@ -325,7 +343,7 @@ impl Hub {
     }
 
     fn logged_in(&self, client: u32) -> bool {
-        self.clients.slot(client).is_some_and(|client| self.registry.has_principal(client.session))
+        self.registry.has_principal(self.under(client))
     }
 
     fn granted(&self, granted: bool) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::*;
 use crate::http;
@@ -22,7 +22,8 @@ fn settle(hub: &mut Hub, now: Now) {
         match action {
             Action::Write { socket, .. } => hub.handle(now, Event::Sent { socket, len: usize::MAX }),
             Action::Request { socket, .. } => {
-                let session = Change::Login { principal: "rob".into(), attributes: vec![] };
+                let attributes = vec![("csrf".into(), Bytes::from_static(b"secret"))];
+                let session = Change::Login { principal: "rob".into(), attributes };
                 hub.respond(now, socket, Response { http: http::Response::new(204), session });
                 let head: Vec<u8> = hub.output(socket).flatten().copied().collect();
                 hub.handle(now, Event::Sent { socket, len: usize::MAX });
@@ -48,6 +49,12 @@ fn say(hub: &mut Hub, now: Now, socket: SocketId, command: Command, headers: &[(
 }
 
 #[test]
+fn what_is_kept_for_every_client_is_small() {
+    assert_eq!((size_of::<Option<Socket>>(), size_of::<Option<Client>>()), (64, 36));
+    assert_eq!(size_of::<Option<sessions::Bound>>(), 80);
+}
+
+#[test]
 fn a_busy_client_leaves_no_timers_behind() {
     let mut hub = Hub::new(Config::default(), [9; 16], at(0)).expect("a valid configuration");
     let socket = hub.open(at(0), Open { token: 0, address: None, secure: false }).expect("room");
@@ -65,6 +72,42 @@ fn a_busy_client_leaves_no_timers_behind() {
     }
     assert_eq!(hub.stats().clients, 1);
     assert!(most <= 8, "{most} timers for one client");
+}
+
+#[test]
+fn the_token_of_connect_is_held_until_then_and_no_longer() {
+    let token = crate::config::ConnectToken { header: "token".to_owned(), attributes: vec!["csrf".to_owned()] };
+    for last in ["connect", "close", "hang up"] {
+        let mut config = Config::default();
+        config.session.connect_token = Some(token.clone());
+        let mut hub = Hub::new(config, [9; 16], at(0)).expect("a valid configuration");
+        let socket = hub.open(at(0), Open { token: 0, address: None, secure: false }).expect("room");
+        let login = &mut b"GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned();
+        hub.handle(at(0), Event::Received { socket, bytes: login });
+        settle(&mut hub, at(0));
+        let holds = |hub: &Hub| hub.sockets.slot(socket.slot()).and_then(|it| it.cold.as_ref()).is_some();
+        assert!(holds(&hub));
+        match last {
+            "connect" => {
+                let masked = crate::session::csrf::mask(b"secret", b"random");
+                let headers = [("accept-version", "1.2"), ("token", &*masked)];
+                say(&mut hub, at(0), socket, Command::Connect, &headers);
+                assert_eq!(hub.stats().violations, 0);
+                assert!(hub.clients.slot(0).is_some_and(|client| client.phase == socket::Phase::Joined));
+            }
+            "close" => {
+                let mut close = Vec::new();
+                ws::write_masked_frame(&mut close, true, ws::Opcode::Close, [1, 2, 3, 4], b"");
+                hub.handle(at(0), Event::Received { socket, bytes: &mut close });
+                settle(&mut hub, at(0));
+            }
+            _ => {
+                hub.handle(at(0), Event::Closed { socket });
+                assert!(hub.pool.iter().all(|cold| cold.token.is_none()));
+            }
+        }
+        assert!(!holds(&hub), "after {last}");
+    }
 }
 
 fn logged_in(hub: &mut Hub, token: u64) -> SocketId {

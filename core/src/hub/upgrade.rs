@@ -3,12 +3,13 @@
 use alloc::sync::Arc;
 
 use super::request::protocols;
-use super::socket::{Client, NONE, Phase, Role};
+use super::socket::{Client, NONE, Phase, Role, Under};
 use super::{Action, Hub};
 use crate::config::{Login, Protocol};
 use crate::http::{self, Refusal};
 use crate::ids::ClientId;
-use crate::{stomp, ws};
+use crate::session::Record;
+use crate::ws;
 
 impl Hub {
     /// A handshake that is in order came to this endpoint.
@@ -22,19 +23,7 @@ impl Hub {
         let Some(at) = self.config.endpoints.get(endpoint) else { return };
         let login = at.login;
         let socket = self.socket_id(slot);
-        let (client, _) = self.clients.insert(Client {
-            socket,
-            session: NONE,
-            next: NONE,
-            previous: NONE,
-            subscriptions: NONE,
-            beat_out_ms: 0,
-            beat_in_ms: 0,
-            told: self.now.mono,
-            version: stomp::Version::V1_0,
-            phase: Phase::Pending,
-            endpoint: endpoint as u8,
-        });
+        let (client, _) = self.clients.insert(Client::new(socket, endpoint as u8, self.now.mono));
         if let Some(socket) = self.sockets.slot_mut(slot) {
             socket.client = client;
             socket.endpoint = endpoint as u8;
@@ -54,9 +43,9 @@ impl Hub {
         }
     }
 
-    /// The store vouched for the session of this client.
-    pub(super) fn bound(&mut self, client: u32) {
-        let Some(session) = self.clients.slot(client).map(|client| client.session) else { return };
+    /// The store vouched for the session of this client, and told what is in it.
+    pub(super) fn bound(&mut self, client: u32, record: Option<&Record>) {
+        let session = self.under(client);
         if !self.registry.has_principal(session) {
             self.release(client);
             return self.claim_next(client);
@@ -67,7 +56,23 @@ impl Hub {
         if self.config.session.renew.request {
             self.activity(session);
         }
+        self.expect_token(client, record);
         self.accept(client);
+    }
+
+    /// Keeps what CONNECT has to carry until it comes. Not told is as good as none: nothing matches it.
+    fn expect_token(&mut self, client: u32, record: Option<&Record>) {
+        let wanted = self.config.session.connect_token.as_ref();
+        let token =
+            wanted.and_then(|wanted| wanted.attributes.iter().find_map(|name| record?.shared_attribute(name))).cloned();
+        let Some(it) = self.clients.slot(client).filter(|_| token.is_some()) else { return };
+        let protocol = self.config.endpoints.get(usize::from(it.endpoint)).map(|at| at.protocol);
+        if protocol == Some(Protocol::Stomp)
+            && let Some(slot) = self.live(it.socket)
+            && let Some(cold) = self.cold(slot)
+        {
+            cold.token = token;
+        }
     }
 
     /// The session that this client named is over.
@@ -135,7 +140,7 @@ impl Hub {
 
     /// Whose session a client is under, and its id.
     pub fn session_of(&self, client: ClientId) -> Option<(Arc<str>, Arc<str>)> {
-        let it = self.clients.get(client.slot(), client.generation())?;
-        Some((self.registry.id(it.session)?.clone(), self.registry.principal(it.session)?))
+        let Under(session) = self.clients.hot_of(client.slot(), client.generation())?;
+        Some((self.registry.id(session)?.clone(), self.registry.principal(session)?))
     }
 }

@@ -10,8 +10,9 @@
 //!
 //! It asks at most one question at a time. A notice that comes while a question is open may be younger than its answer,
 //! so the answer is not believed: it is asked again. Nothing ends on a guess, only on the store's word
-//! ([`Answer::Gone`]) or after [`Times::blind_ms`] without any word.
+//! ([`Answer::Gone`], [`Answer::Vanished`]) or after [`Times::blind_ms`] without any word.
 
+use super::pulse::Pulse;
 use super::{Answer, Cause, Detector};
 use crate::time::Instant;
 
@@ -49,36 +50,31 @@ pub(crate) enum Outcome {
 enum State {
     Loading,
     Alive,
+    /// Alive by an answer that came too early to be believed: what the deadline before it held is still held.
+    AliveHeld,
     Suspect,
     Unknown,
+    /// It was suspect before, or its deadline has passed.
+    UnknownHeld,
 }
 
-#[derive(Debug, Clone)]
+/// All but the last activity, which is a [`Pulse`] that lies elsewhere. 32 bytes, since one is kept for every session.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Life {
     /// The monotonic time at which it ends unless it is renewed.
     deadline: Instant,
-    /// The last message that renews.
-    activity: Instant,
-    /// When the last touch was sent.
-    touched: Instant,
     /// When the store last vouched for it.
     confirmed: Instant,
-    /// When it is looked at without a cause.
-    look_at: Instant,
-    /// When the open question was asked, or when to ask again while the store is away.
-    asked: Instant,
-    /// When it became suspect.
-    suspected: Instant,
+    /// Alive: when it is looked at without a cause. Suspect: since when it is. Unknown: when the store was last found to
+    /// be away.
+    mark: Instant,
+    /// When the last touch was sent: so many milliseconds after `confirmed`, or [`UNTOUCHED`].
+    touched_ms: i32,
     state: State,
     open: Option<Kind>,
-    /// The open question was asked too early to be believed.
-    again: bool,
-    /// There was activity that no touch has carried yet.
-    dirty: bool,
-    /// A touch was ever sent.
-    ever_touched: bool,
+    /// The open question was asked too early to be believed; what is asked then.
+    again: Option<Kind>,
     why: Why,
-    holds: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,30 +99,32 @@ impl Life {
     pub(crate) fn claimed(now: Instant) -> Self {
         Self {
             deadline: Instant::NEVER,
-            activity: now,
-            touched: now,
             confirmed: now,
-            look_at: Instant::NEVER,
-            asked: now,
-            suspected: now,
+            mark: Instant::NEVER,
+            touched_ms: UNTOUCHED,
             state: State::Loading,
             open: None,
-            again: false,
-            dirty: false,
-            ever_touched: false,
+            again: None,
             why: Why::Sweep,
-            holds: true,
         }
     }
 
     /// Whether anything may cross the sockets of this session at `now`.
     pub(crate) fn passes(&self, now: Instant) -> bool {
-        !self.holds && now < self.deadline
+        !self.holds() && now < self.deadline
     }
 
     /// Whether output is held: as [`passes`](Self::passes), as of the last event.
     pub(crate) fn holds(&self) -> bool {
-        self.holds
+        !matches!(self.state, State::Alive | State::Unknown)
+    }
+
+    fn is_alive(&self) -> bool {
+        matches!(self.state, State::Alive | State::AliveHeld)
+    }
+
+    fn is_unknown(&self) -> bool {
+        matches!(self.state, State::Unknown | State::UnknownHeld)
     }
 
     /// Whether the open question is a [`Ask::Load`], or none is open and nobody has vouched for it.
@@ -139,153 +137,205 @@ impl Life {
         self.deadline
     }
 
-    /// When the last message that renews came; before the first one, when somebody first claimed the session.
-    pub(crate) fn last_activity(&self) -> Instant {
-        self.activity
-    }
-
     /// A client joins: it is bound only by an answer to a question asked after this.
-    pub(crate) fn join(&mut self, now: Instant) -> Option<Ask> {
+    pub(crate) fn join(&mut self, now: Instant, pulse: &mut Pulse) -> Option<Ask> {
         if self.open.is_some() {
-            self.again = true;
+            self.again = Some(Kind::Load);
             return None;
         }
-        Some(self.ask(now, Kind::Load))
+        Some(self.ask(now, pulse, Kind::Load))
     }
 
     /// A message that renews came at `now`.
-    pub(crate) fn activity(&mut self, now: Instant, times: &Times) -> Option<Ask> {
-        self.activity = now;
-        self.dirty = true;
-        self.touch_if_due(now, times)
+    pub(crate) fn activity(&mut self, now: Instant, pulse: &mut Pulse, times: &Times) -> Option<Ask> {
+        pulse.note(now);
+        self.touch_if_due(now, pulse, times)
     }
 
     /// The store says that something befell it.
-    pub(crate) fn notice(&mut self, now: Instant, expired: bool) -> (Outcome, Option<Ask>) {
+    pub(crate) fn notice(&mut self, now: Instant, pulse: &mut Pulse, expired: bool) -> (Outcome, Option<Ask>) {
         self.why = if expired { Why::Expired } else { Why::Deleted };
-        if self.state != State::Loading {
-            if self.state != State::Suspect {
-                self.suspected = now;
-            }
-            self.state = State::Suspect;
-        }
-        let outcome = self.hold();
+        let outcome = match self.state {
+            State::Loading | State::Suspect => Outcome::Same,
+            _ => self.suspect(now),
+        };
         if self.open.is_some() {
-            self.again = true;
+            self.again.get_or_insert(Kind::Check);
             return (outcome, None);
         }
-        (outcome, Some(self.ask(now, if self.state == State::Loading { Kind::Load } else { Kind::Check })))
+        (outcome, Some(self.ask(now, pulse, if self.state == State::Loading { Kind::Load } else { Kind::Check })))
     }
 
     /// It goes by another id now: the answer to a question about the old one says nothing, and is the caller's to drop.
-    pub(crate) fn renamed(&mut self, now: Instant) -> Option<Ask> {
-        self.dirty |= self.open.take() == Some(Kind::Touch);
-        self.again = false;
-        self.sweep(now)
+    pub(crate) fn renamed(&mut self, now: Instant, pulse: &mut Pulse) -> Option<Ask> {
+        let (open, again) = (self.open.take(), self.again.take());
+        if open == Some(Kind::Touch) {
+            pulse.set_untold(true);
+        }
+        // Who has joined meanwhile still waits to be told who it is.
+        if open == Some(Kind::Load) || again == Some(Kind::Load) {
+            self.join(now, pulse)
+        } else {
+            self.sweep(now, pulse)
+        }
     }
 
     /// Looks at it now, for no reason of its own.
-    pub(crate) fn sweep(&mut self, now: Instant) -> Option<Ask> {
+    pub(crate) fn sweep(&mut self, now: Instant, pulse: &mut Pulse) -> Option<Ask> {
         if self.open.is_some() {
-            self.again = true;
+            self.again.get_or_insert(Kind::Check);
             return None;
         }
-        if self.state == State::Alive {
+        if self.is_alive() {
             self.why = Why::Sweep;
         }
-        Some(self.ask(now, if self.state == State::Loading { Kind::Load } else { Kind::Check }))
+        Some(self.ask(now, pulse, if self.state == State::Loading { Kind::Load } else { Kind::Check }))
     }
 
-    /// Something may have been missed: it is looked at at `at` at the latest.
+    /// Something may have been missed: it is looked at at `at` at the latest. In any state but alive it is being looked
+    /// at already.
     pub(crate) fn doubt(&mut self, at: Instant) {
-        self.look_at = self.look_at.min(at);
+        if self.is_alive() {
+            self.mark = at.min(self.mark);
+        }
     }
 
     /// Activity that no touch has carried yet: how long ago it was, in milliseconds.
-    pub(crate) fn untold(&self, now: Instant) -> Option<u64> {
-        (self.dirty && self.state != State::Loading).then(|| now.since(self.activity))
+    pub(crate) fn untold(&self, now: Instant, pulse: &Pulse) -> Option<u64> {
+        (pulse.untold() && self.state != State::Loading).then(|| now.since(pulse.activity()))
     }
 
     /// What time itself leads to at `now`.
-    pub(crate) fn tick(&mut self, now: Instant, times: &Times) -> (Outcome, Option<Ask>) {
-        if self.state == State::Unknown && now.since(self.confirmed) >= times.blind_ms {
+    pub(crate) fn tick(&mut self, now: Instant, pulse: &mut Pulse, times: &Times) -> (Outcome, Option<Ask>) {
+        if self.is_unknown() && now.since(self.confirmed) >= times.blind_ms {
             return (self.store_lost(now, times), None);
         }
-        let outcome = if now >= self.deadline && (self.state == State::Alive || !self.holds) {
-            self.suspected = self.deadline;
-            if self.state == State::Alive {
-                self.state = State::Suspect;
+        let outcome = match self.state {
+            State::Alive | State::AliveHeld if now >= self.deadline => {
                 self.why = Why::Deadline;
+                self.suspect(self.deadline)
             }
-            self.hold()
-        } else {
-            Outcome::Same
+            State::Unknown if now >= self.deadline => self.hold(),
+            _ => Outcome::Same,
         };
         if self.open.is_some() {
             return (outcome, None);
         }
         let ask = match self.state {
             State::Loading => Some(Kind::Load),
-            State::Suspect => Some(self.check(now, times)),
-            State::Unknown => (now >= self.retry_at(times)).then(|| self.check(now, times)),
-            State::Alive if self.dirty && now >= self.touch_at(times) => {
+            State::Suspect => Some(self.check(now, pulse, times)),
+            State::Unknown | State::UnknownHeld => (now >= self.retry_at(times)).then(|| self.check(now, pulse, times)),
+            State::Alive if pulse.untold() && now >= self.touch_at(times) => {
                 self.why = Why::Touch;
                 Some(Kind::Touch)
             }
-            State::Alive if now >= self.look_at => {
+            State::Alive if now >= self.mark => {
                 self.why = Why::Sweep;
                 Some(Kind::Check)
             }
-            State::Alive => None,
+            State::Alive | State::AliveHeld => None,
         };
-        (outcome, ask.map(|kind| self.ask(now, kind)))
+        (outcome, ask.map(|kind| self.ask(now, pulse, kind)))
     }
 
-    /// When [`tick`](Self::tick) has something to do.
-    pub(crate) fn due(&self, times: &Times) -> Instant {
-        let gate = if self.holds { Instant::NEVER } else { self.deadline };
-        let blind = if self.state == State::Unknown { self.confirmed.after(times.blind_ms) } else { Instant::NEVER };
+    /// When [`tick`](Self::tick) has something to do, but for the look at what came after a touch: each touch has one,
+    /// an interval later, and whoever asks for touches sees to it.
+    pub(crate) fn due(&self, pulse: &Pulse, times: &Times) -> Instant {
+        let gate = if self.holds() { Instant::NEVER } else { self.deadline };
+        let blind = if self.is_unknown() { self.confirmed.after(times.blind_ms) } else { Instant::NEVER };
         if self.open.is_some() {
             return gate.min(blind);
         }
         match self.state {
             State::Loading | State::Suspect => Instant::default(),
-            State::Unknown => gate.min(self.retry_at(times)).min(blind),
-            State::Alive => {
-                let touch = if self.dirty { self.touch_at(times) } else { Instant::NEVER };
-                gate.min(touch).min(self.look_at)
+            State::Unknown | State::UnknownHeld => gate.min(self.retry_at(times)).min(blind),
+            State::Alive | State::AliveHeld => {
+                let touch = if pulse.untold() { self.touch_at(times) } else { Instant::NEVER };
+                let touch = if self.is_looked_at(touch, times) { Instant::NEVER } else { touch };
+                gate.min(touch).min(self.mark)
             }
         }
     }
 
+    /// Whether what waits for `at` waits for the look that follows each touch.
+    fn is_looked_at(&self, at: Instant, times: &Times) -> bool {
+        self.touched().is_some_and(|touched| at == touched.after(times.touch_interval_ms))
+    }
+
+    /// Whether activity came after a touch, and is to be told by now: the look an interval after each touch.
+    pub(crate) fn has_to_tell(&self, now: Instant, pulse: &Pulse, times: &Times) -> bool {
+        // One whose time is over by now is in the hands of its timer, so that those end in order that were slept past.
+        let free = self.open.is_none() && self.state == State::Alive && now < self.deadline;
+        free && pulse.untold() && now >= self.touch_at(times)
+    }
+
+    /// Tells the pulse until when activity leads to nothing but the look that follows the last touch.
+    pub(crate) fn rest(&self, pulse: &mut Pulse, times: &Times) {
+        let touch = self.touch_at(times);
+        pulse.rest_until(match self.state {
+            // What came meanwhile is found when the answer is there.
+            _ if self.open.is_some() => Instant::NEVER,
+            State::Alive if self.is_looked_at(touch, times) => touch,
+            _ => Instant::default(),
+        });
+    }
+
     /// The store answered the open question.
-    pub(crate) fn answer(&mut self, now: Instant, answer: &Answer, times: &Times) -> (Outcome, Option<Ask>) {
+    pub(crate) fn answer(
+        &mut self,
+        now: Instant,
+        pulse: &mut Pulse,
+        answer: &Answer,
+        times: &Times,
+    ) -> (Outcome, Option<Ask>) {
         let kind = self.open.take();
         match answer {
             Answer::Alive { ttl_ms, .. } => {
-                self.confirmed = now;
-                self.look_at = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
-                self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
-                if core::mem::take(&mut self.again) {
-                    let next =
-                        if self.state == State::Loading || kind == Some(Kind::Load) { Kind::Load } else { Kind::Check };
-                    return (Outcome::Same, Some(self.ask(now, next)));
+                // Whoever looked since the deadline was held, whether or not the timer had fired.
+                if now >= self.deadline {
+                    self.hold();
                 }
-                self.state = State::Alive;
-                self.why = Why::Touch;
-                let outcome = if core::mem::take(&mut self.holds) { Outcome::Passes } else { Outcome::Same };
-                (outcome, self.touch_if_due(now, times))
+                self.confirm(now);
+                self.deadline = ttl_ms.map_or(Instant::NEVER, |ms| now.after(ms));
+                let again = self.again.take();
+                let held = self.holds();
+                if again.is_none() {
+                    self.state = State::Alive;
+                    self.why = Why::Touch;
+                }
+                if self.is_alive() {
+                    self.mark = times.look_every_ms.map_or(Instant::NEVER, |ms| now.after(ms));
+                }
+                match again {
+                    Some(again) => {
+                        let load = self.state == State::Loading || kind == Some(Kind::Load);
+                        (Outcome::Same, Some(self.ask(now, pulse, if load { Kind::Load } else { again })))
+                    }
+                    None => {
+                        let outcome = if held { Outcome::Passes } else { Outcome::Same };
+                        (outcome, self.touch_if_due(now, pulse, times))
+                    }
+                }
             }
             Answer::Gone => (self.ended(now, kind), None),
+            Answer::Vanished => {
+                let ended = self.ended(now, kind);
+                let Outcome::Ended { cause, detector, late_ms } = ended else { return (ended, None) };
+                // Its time was not over and nobody said a word: it may well live under another id.
+                let cause = if cause == Cause::Expired { cause } else { Cause::Rotated };
+                (Outcome::Ended { cause, detector, late_ms }, None)
+            }
             Answer::Lost => {
-                self.again = false;
-                self.asked = now;
-                self.dirty |= kind == Some(Kind::Touch);
+                self.again = None;
+                if kind == Some(Kind::Touch) {
+                    pulse.set_untold(true);
+                }
                 match self.state {
                     State::Loading => (Outcome::Same, None),
                     _ if now.since(self.confirmed) >= times.blind_ms => (self.store_lost(now, times), None),
                     _ => {
-                        self.state = State::Unknown;
+                        self.state = if self.holds() { State::UnknownHeld } else { State::Unknown };
+                        self.mark = now;
                         (Outcome::Same, None)
                     }
                 }
@@ -293,50 +343,77 @@ impl Life {
         }
     }
 
-    fn ask(&mut self, now: Instant, kind: Kind) -> Ask {
+    fn ask(&mut self, now: Instant, pulse: &mut Pulse, kind: Kind) -> Ask {
         self.open = Some(kind);
-        self.asked = now;
         match kind {
             Kind::Load => Ask::Load,
             Kind::Check => Ask::Check,
             Kind::Touch => {
-                self.dirty = false;
-                self.touched = now;
-                self.ever_touched = true;
-                Ask::Touch { age_ms: now.since(self.activity) }
+                pulse.set_untold(false);
+                self.touched_ms = span(self.confirmed, now);
+                Ask::Touch { age_ms: now.since(pulse.activity()) }
             }
         }
     }
 
     /// A question whether it is alive; it carries the activity that waits, where that is due.
-    fn check(&self, now: Instant, times: &Times) -> Kind {
-        if self.dirty && now >= self.touch_at(times) { Kind::Touch } else { Kind::Check }
+    fn check(&self, now: Instant, pulse: &Pulse, times: &Times) -> Kind {
+        if pulse.untold() && now >= self.touch_at(times) { Kind::Touch } else { Kind::Check }
     }
 
-    fn touch_if_due(&mut self, now: Instant, times: &Times) -> Option<Ask> {
-        let due = self.dirty && self.open.is_none() && self.state == State::Alive && now >= self.touch_at(times);
-        due.then(|| self.ask(now, Kind::Touch))
+    fn touch_if_due(&mut self, now: Instant, pulse: &mut Pulse, times: &Times) -> Option<Ask> {
+        let free = self.open.is_none() && self.state == State::Alive;
+        let due = free && pulse.untold() && now >= self.touch_at(times);
+        due.then(|| self.ask(now, pulse, Kind::Touch))
     }
 
     /// When the activity that waits is to be told: an interval after the last touch, but well before the end.
     fn touch_at(&self, times: &Times) -> Instant {
-        if !self.ever_touched {
-            return Instant::default();
-        }
+        let Some(touched) = self.touched() else { return Instant::default() };
         let last_call = self.deadline.before(TOUCH_MARGIN_MS);
-        let next = self.touched.after(times.touch_interval_ms);
+        let next = touched.after(times.touch_interval_ms);
         // Near the end one touch is repeated at once if the store answered it: it told of an earlier message. One that
         // the store did not answer waits its interval.
-        let answered = self.confirmed >= self.touched;
-        if answered || self.touched < last_call { next.min(last_call) } else { next }
+        let answered = self.confirmed >= touched;
+        if answered || touched < last_call { next.min(last_call) } else { next }
     }
 
+    /// When the last touch was sent, if one was. One that is 24 days older than the store's last word counts as that old.
+    fn touched(&self) -> Option<Instant> {
+        match self.touched_ms {
+            UNTOUCHED => None,
+            ms if ms < 0 => Some(self.confirmed.before(ms.unsigned_abs().into())),
+            ms => Some(self.confirmed.after(ms.unsigned_abs().into())),
+        }
+    }
+
+    /// The store vouched for it.
+    fn confirm(&mut self, now: Instant) {
+        if let Some(touched) = self.touched() {
+            self.touched_ms = span(now, touched);
+        }
+        self.confirmed = now;
+    }
+
+    /// When the store, which was away, is asked again.
     fn retry_at(&self, times: &Times) -> Instant {
-        self.asked.after(times.look_every_ms.unwrap_or(RETRY_MS).min(RETRY_MS))
+        self.mark.after(times.look_every_ms.unwrap_or(RETRY_MS).min(RETRY_MS))
+    }
+
+    fn suspect(&mut self, since: Instant) -> Outcome {
+        let outcome = self.hold();
+        self.state = State::Suspect;
+        self.mark = since;
+        outcome
     }
 
     fn hold(&mut self) -> Outcome {
-        if core::mem::replace(&mut self.holds, true) { Outcome::Same } else { Outcome::Holds }
+        self.state = match self.state {
+            State::Alive => State::AliveHeld,
+            State::Unknown => State::UnknownHeld,
+            _ => return Outcome::Same,
+        };
+        Outcome::Holds
     }
 
     fn store_lost(&self, now: Instant, times: &Times) -> Outcome {
@@ -344,8 +421,7 @@ impl Life {
         Outcome::Ended { cause: Cause::StoreLost, detector: Detector::Sweep, late_ms }
     }
 
-    fn ended(&mut self, now: Instant, kind: Option<Kind>) -> Outcome {
-        self.holds = true;
+    fn ended(&self, now: Instant, kind: Option<Kind>) -> Outcome {
         let (cause, detector) = match (self.why, kind) {
             (Why::Expired, _) => (Cause::Expired, Detector::Notice),
             (Why::Deleted, _) => (Cause::Deleted, Detector::Notice),
@@ -355,158 +431,29 @@ impl Life {
         };
         let expired = now >= self.deadline;
         let cause = if expired { Cause::Expired } else { cause };
-        let since = if expired { self.deadline } else { self.suspected.min(now) };
-        let late_ms = if expired || self.state == State::Suspect { now.since(since) } else { 0 };
+        let late_ms = match self.state {
+            _ if expired => now.since(self.deadline),
+            State::Suspect => now.since(self.mark),
+            _ => 0,
+        };
         Outcome::Ended { cause, detector, late_ms }
     }
 }
 
+/// Milliseconds from one time to another that may be earlier: 24 days at most.
+fn span(from: Instant, to: Instant) -> i32 {
+    let ms = |late: Instant, early: Instant| late.since(early).min(LONGEST_TOUCH_MS) as i32;
+    if to < from { -ms(from, to) } else { ms(to, from) }
+}
+
+/// Nobody was touched yet.
+const UNTOUCHED: i32 = i32::MIN;
+/// Touches are at most this far apart, 24 days: what is kept of the last one's time is no longer.
+pub(crate) const LONGEST_TOUCH_MS: u64 = i32::MAX as u64;
 /// A touch that waits is sent this long before the deadline at the latest, in milliseconds.
 const TOUCH_MARGIN_MS: u64 = 500;
 /// While the store is away it is asked again after this long at the latest, in milliseconds.
 const RETRY_MS: u64 = 1_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMES: Times = Times { touch_interval_ms: 1_000, look_every_ms: Some(60_000), blind_ms: 300_000 };
-
-    fn at(ms: u64) -> Instant {
-        Instant::from_millis(ms)
-    }
-
-    fn alive(ttl_ms: u64) -> Answer {
-        Answer::Alive { ttl_ms: Some(ttl_ms), record: None }
-    }
-
-    /// A session that was found alive at 0 with so long to live.
-    fn bound(ttl_ms: u64) -> Life {
-        let mut life = Life::claimed(at(0));
-        assert_eq!(life.join(at(0)), Some(Ask::Load));
-        assert_eq!(life.answer(at(0), &alive(ttl_ms), &TIMES), (Outcome::Passes, None));
-        life
-    }
-
-    #[test]
-    fn first_activity_touches_at_once_and_the_next_waits_its_interval() {
-        let mut life = bound(60_000);
-        assert_eq!(life.activity(at(100), &TIMES), Some(Ask::Touch { age_ms: 0 }));
-        assert_eq!(life.answer(at(100), &alive(60_000), &TIMES), (Outcome::Same, None));
-        assert_eq!(life.activity(at(300), &TIMES), None);
-        assert_eq!(life.activity(at(700), &TIMES), None);
-        assert_eq!(life.due(&TIMES), at(1_100));
-        assert_eq!(life.tick(at(1_100), &TIMES), (Outcome::Same, Some(Ask::Touch { age_ms: 400 })));
-    }
-
-    #[test]
-    fn one_question_at_a_time() {
-        let mut life = bound(60_000);
-        assert!(life.activity(at(0), &TIMES).is_some());
-        for ms in [1, 500, 1_500, 1_999] {
-            assert_eq!(life.activity(at(ms), &TIMES), None);
-        }
-        let (_, ask) = life.answer(at(1_999), &alive(60_000), &TIMES);
-        assert_eq!(ask, Some(Ask::Touch { age_ms: 0 }));
-    }
-
-    #[test]
-    fn waiting_activity_is_told_before_the_end() {
-        let mut life = bound(1_200);
-        assert!(life.activity(at(0), &TIMES).is_some());
-        let _ = life.answer(at(0), &alive(1_200), &TIMES);
-        assert_eq!(life.activity(at(10), &TIMES), None);
-        assert_eq!(life.due(&TIMES), at(700));
-    }
-
-    #[test]
-    fn deadline_holds_first_and_asks_then() {
-        let mut life = bound(5_000);
-        assert!(life.passes(at(4_999)));
-        assert!(!life.passes(at(5_000)));
-        assert_eq!(life.tick(at(4_999), &TIMES), (Outcome::Same, None));
-        assert_eq!(life.tick(at(5_010), &TIMES), (Outcome::Holds, Some(Ask::Check)));
-        assert_eq!(
-            life.answer(at(5_030), &Answer::Gone, &TIMES).0,
-            Outcome::Ended { cause: Cause::Expired, detector: Detector::Deadline, late_ms: 30 }
-        );
-    }
-
-    #[test]
-    fn deadline_that_another_node_moved_passes_again() {
-        let mut life = bound(5_000);
-        assert_eq!(life.tick(at(5_000), &TIMES), (Outcome::Holds, Some(Ask::Check)));
-        assert_eq!(life.answer(at(5_001), &alive(3_000), &TIMES).0, Outcome::Passes);
-        assert_eq!(life.deadline(), at(8_001));
-    }
-
-    #[test]
-    fn notice_is_checked_before_it_is_believed() {
-        let mut life = bound(60_000);
-        assert_eq!(life.notice(at(10), false), (Outcome::Holds, Some(Ask::Check)));
-        assert!(!life.passes(at(11)));
-        assert_eq!(life.answer(at(12), &alive(50_000), &TIMES).0, Outcome::Passes);
-        assert_eq!(life.notice(at(20), false), (Outcome::Holds, Some(Ask::Check)));
-        assert_eq!(
-            life.answer(at(23), &Answer::Gone, &TIMES).0,
-            Outcome::Ended { cause: Cause::Deleted, detector: Detector::Notice, late_ms: 3 }
-        );
-    }
-
-    #[test]
-    fn answer_older_than_a_notice_is_not_believed() {
-        let mut life = bound(60_000);
-        assert!(life.activity(at(5), &TIMES).is_some());
-        assert_eq!(life.notice(at(6), false), (Outcome::Holds, None));
-        assert_eq!(life.answer(at(7), &alive(60_000), &TIMES), (Outcome::Same, Some(Ask::Check)));
-        assert!(!life.passes(at(7)));
-    }
-
-    #[test]
-    fn notice_while_loading_is_not_lost() {
-        let mut life = Life::claimed(at(0));
-        assert_eq!(life.join(at(0)), Some(Ask::Load));
-        assert_eq!(life.notice(at(1), false), (Outcome::Same, None));
-        assert_eq!(life.answer(at(2), &alive(60_000), &TIMES), (Outcome::Same, Some(Ask::Load)));
-        assert!(matches!(life.answer(at(3), &Answer::Gone, &TIMES).0, Outcome::Ended { .. }));
-    }
-
-    #[test]
-    fn lost_store_passes_until_the_known_deadline_and_is_never_taken_for_the_end() {
-        let mut life = bound(10_000);
-        assert!(life.activity(at(1_000), &TIMES).is_some());
-        assert_eq!(life.answer(at(3_000), &Answer::Lost, &TIMES), (Outcome::Same, None));
-        assert!(life.passes(at(9_999)));
-        let mut now = 3_000;
-        let mut held = false;
-        while now < 299_000 {
-            now = life.due(&TIMES).as_millis().max(now);
-            let (outcome, ask) = life.tick(at(now), &TIMES);
-            held |= outcome == Outcome::Holds;
-            if ask.is_some() {
-                assert_eq!(life.answer(at(now), &Answer::Lost, &TIMES), (Outcome::Same, None));
-            }
-        }
-        assert!(held && !life.passes(at(now)));
-        assert!(matches!(life.tick(at(300_000), &TIMES).0, Outcome::Ended { cause: Cause::StoreLost, .. }));
-    }
-
-    #[test]
-    fn activity_reaches_the_store_when_it_is_back() {
-        let mut life = bound(60_000);
-        assert!(life.sweep(at(0)).is_some());
-        let _ = life.answer(at(1), &Answer::Lost, &TIMES);
-        assert_eq!(life.activity(at(500), &TIMES), None);
-        let (_, ask) = life.tick(at(1_001), &TIMES);
-        assert_eq!(ask, Some(Ask::Touch { age_ms: 501 }));
-    }
-
-    #[test]
-    fn a_lost_touch_is_not_forgotten() {
-        let mut life = bound(10_000);
-        assert!(life.activity(at(1_000), &TIMES).is_some());
-        let _ = life.answer(at(2_000), &Answer::Lost, &TIMES);
-        let (_, ask) = life.tick(at(3_000), &TIMES);
-        assert_eq!(ask, Some(Ask::Touch { age_ms: 2_000 }));
-    }
-}
+mod tests;

@@ -3,11 +3,11 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use super::{Answer, Op, Record};
+use crate::heap::Upkeep;
 use crate::index::Index;
 use crate::slab::Slab;
 use crate::time::Instant;
@@ -25,15 +25,15 @@ pub struct Memory {
     notices: VecDeque<(Arc<str>, bool)>,
     timeout_ms: u64,
     limit: usize,
+    upkeep: Upkeep,
 }
 
 #[derive(Debug)]
 struct Session {
     id: Arc<str>,
     principal: Option<Arc<str>>,
-    attributes: Vec<(Box<str>, Bytes)>,
+    attributes: Box<[(Box<str>, Bytes)]>,
     accessed: Instant,
-    armed: Instant,
 }
 
 impl Memory {
@@ -46,6 +46,7 @@ impl Memory {
             notices: VecDeque::new(),
             timeout_ms,
             limit: limit as usize,
+            upkeep: Upkeep::default(),
         }
     }
 
@@ -78,9 +79,8 @@ impl Memory {
                 let slot = self.enter(Session {
                     id: id.clone(),
                     principal: principal.clone(),
-                    attributes: attributes.clone(),
+                    attributes: attributes.as_slice().into(),
                     accessed: now,
-                    armed: Instant::NEVER,
                 });
                 self.alive(slot, now, true)
             }
@@ -91,11 +91,12 @@ impl Memory {
                 session.id = to.clone();
                 session.principal.clone_from(principal);
                 session.accessed = now;
-                session.armed = Instant::NEVER;
+                let mut all = session.attributes.into_vec();
                 for (name, value) in attributes {
-                    session.attributes.retain(|(other, _)| other != name);
-                    session.attributes.push((name.clone(), value.clone()));
+                    all.retain(|(other, _)| other != name);
+                    all.push((name.clone(), value.clone()));
                 }
+                session.attributes = all.into();
                 let slot = self.enter(session);
                 self.alive(slot, now, true)
             }
@@ -110,8 +111,7 @@ impl Memory {
 
     /// For how long a session is going to live from `now` on, in milliseconds; `None` if there is none. Changes nothing.
     pub fn ttl_ms(&self, id: &str, now: Instant) -> Option<u64> {
-        let hash = self.index.hash(id.as_bytes());
-        let slot = self.index.find(hash, |slot| self.sessions.slot(slot).is_some_and(|session| &*session.id == id))?;
+        let slot = self.lookup(id)?;
         let ttl = self.sessions.slot(slot)?.accessed.after(self.timeout_ms).since(now);
         (ttl > 0).then_some(ttl)
     }
@@ -119,10 +119,8 @@ impl Memory {
     /// Ends what has run out by `now`, a bounded number at a time.
     pub fn tick(&mut self, now: Instant) {
         let mut budget = EXPIRIES_A_TURN;
-        while let Some(key) = self.wheel.pop(now, &mut budget) {
-            let (slot, generation) = (key as u32, (key >> 32) as u32);
-            let Some(session) = self.sessions.get_mut(slot, generation) else { continue };
-            session.armed = Instant::NEVER;
+        while let Some(slot) = self.wheel.pop(now, &mut budget) {
+            let Some(session) = self.sessions.slot(slot) else { continue };
             if session.accessed.after(self.timeout_ms) <= now {
                 self.expire(slot);
             } else {
@@ -142,13 +140,19 @@ impl Memory {
     }
 
     fn find(&mut self, id: &str, now: Instant) -> Option<u32> {
-        let hash = self.index.hash(id.as_bytes());
-        let slot = self.index.find(hash, |slot| self.sessions.slot(slot).is_some_and(|session| &*session.id == id))?;
+        let slot = self.lookup(id)?;
         if self.sessions.slot(slot)?.accessed.after(self.timeout_ms) <= now {
             self.expire(slot);
             return None;
         }
         Some(slot)
+    }
+
+    fn lookup(&self, id: &str) -> Option<u32> {
+        // Whoever asks about a bound session mostly shares its text.
+        let is = |known: &str| core::ptr::eq(known, id) || known == id;
+        let hash = self.index.hash(id.as_bytes());
+        self.index.find(hash, |slot| self.sessions.slot(slot).is_some_and(|session| is(&session.id)))
     }
 
     fn alive(&self, slot: u32, now: Instant, whole: bool) -> Answer {
@@ -157,7 +161,7 @@ impl Memory {
             Box::new(Record {
                 id: session.id.clone(),
                 principal: session.principal.clone(),
-                attributes: session.attributes.clone(),
+                attributes: session.attributes.to_vec(),
             })
         });
         Answer::Alive { ttl_ms: Some(session.accessed.after(self.timeout_ms).since(now)), record }
@@ -167,13 +171,14 @@ impl Memory {
         let hash = self.index.hash(session.id.as_bytes());
         let (slot, _) = self.sessions.insert(session);
         let Self { sessions, index, .. } = self;
-        index.insert(hash, slot, |slot| sessions.slot(slot).map_or(&[], |session| session.id.as_bytes()));
+        index.insert(hash, slot, |slot| [sessions.slot(slot).map_or(&[], |session| session.id.as_bytes())]);
         self.arm(slot);
         slot
     }
 
     fn leave(&mut self, slot: u32) -> Option<Session> {
         let session = self.sessions.remove_slot(slot)?;
+        self.upkeep.freed();
         self.index.remove(self.index.hash(session.id.as_bytes()), slot);
         Some(session)
     }
@@ -185,18 +190,14 @@ impl Memory {
     }
 
     fn arm(&mut self, slot: u32) {
-        let Some(generation) = self.sessions.generation(slot) else { return };
-        let Some(session) = self.sessions.slot_mut(slot) else { return };
-        let due = session.accessed.after(self.timeout_ms);
-        if due < session.armed {
-            session.armed = due;
-            self.wheel.arm(u64::from(generation) << 32 | u64::from(slot), due);
+        if let Some(session) = self.sessions.slot(slot) {
+            self.wheel.arm(slot, session.accessed.after(self.timeout_ms));
         }
     }
 }
 
 /// How many timers one turn fires.
-const EXPIRIES_A_TURN: usize = 512;
+const EXPIRIES_A_TURN: usize = 256;
 
 #[cfg(test)]
 mod tests {

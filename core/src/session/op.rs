@@ -69,6 +69,8 @@ pub enum Answer {
     },
     /// There is no such session, or it has ended.
     Gone,
+    /// It is not there any more. Whether it has ended or goes by another id now, nobody can tell.
+    Vanished,
     /// The store could not be asked, or did not answer in time. Never taken for [`Answer::Gone`].
     Lost,
 }
@@ -87,7 +89,12 @@ pub struct Record {
 impl Record {
     /// The value of an attribute.
     pub fn attribute(&self, name: &str) -> Option<&[u8]> {
-        self.attributes.iter().find(|(n, _)| &**n == name).map(|(_, value)| &value[..])
+        self.shared_attribute(name).map(|value| &value[..])
+    }
+
+    /// The same, to be kept without a copy.
+    pub(crate) fn shared_attribute(&self, name: &str) -> Option<&Bytes> {
+        self.attributes.iter().find(|(n, _)| &**n == name).map(|(_, value)| value)
     }
 }
 

@@ -33,7 +33,13 @@ pub(crate) struct Client {
     pub(crate) open: bool,
     pub(crate) connected: bool,
     pub(crate) closed: bool,
-    refused: bool,
+    /// It has said its last word: DISCONNECT, or what the server answers with ERROR.
+    pub(crate) parted: bool,
+    pub(crate) refused: bool,
+    /// It has read a Close.
+    pub(crate) over: bool,
+    /// The hub has shut its half.
+    pub(crate) shut: bool,
     /// Whether it ever answers a Close or ends the connection by itself.
     pub(crate) polite: bool,
     pub(crate) sent: u32,
@@ -57,7 +63,10 @@ impl Client {
             open: false,
             connected: false,
             closed: false,
+            parted: false,
             refused: false,
+            over: false,
+            shut: false,
             polite,
             sent: 0,
             head: Vec::new(),
@@ -93,8 +102,14 @@ impl Client {
         ws::write_masked_frame(&mut self.outbox, true, opcode, [7, 1, 250, 64], payload);
     }
 
+    /// Whether it has read a part of a frame, and not the rest.
+    pub(crate) fn within_frame(&self) -> bool {
+        !self.assembler.is_fresh()
+    }
+
     /// Reads what the server wrote.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Vec<Seen> {
+        assert!(!self.over, "behind a Close: {}", bytes.escape_ascii());
         let mut seen = Vec::new();
         if self.refused {
             return seen;
@@ -153,6 +168,8 @@ impl Client {
                 }
                 Incoming::Pong(_) => {}
                 Incoming::Close(close) => {
+                    assert!(input.is_empty(), "behind a Close: {}", input.escape_ascii());
+                    self.over = true;
                     let close = close.map_or((1005, String::new()), |c| (c.code, c.reason.to_owned()));
                     seen.push(Seen::Close { code: close.0, reason: close.1 });
                 }

@@ -1,6 +1,6 @@
 //! The reference: who must be closed by when, and what may never happen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tethered_core::config::Config;
@@ -9,7 +9,7 @@ use tethered_core::ids::SocketId;
 use tethered_core::session::{Answer, Cause, Op};
 
 use crate::client::Seen;
-use crate::world::Plan;
+use crate::plan::Plan;
 
 const SESSION_ENDED: &str = "This connection was established under an authenticated HTTP Session that has expired";
 
@@ -19,8 +19,13 @@ struct Seat {
     hub: usize,
     joined: bool,
     left: Option<(u64, Cause)>,
-    messages_after: u32,
-    read_before: bool,
+    /// It has said its last word by itself.
+    parted: bool,
+    /// Nothing may be lent to it but the rest of a frame that was begun, and a Close: how many more messages it may
+    /// come to read by that.
+    barred: Option<u32>,
+    /// It has read a Close.
+    closed: bool,
     /// Last number seen from each sender.
     last: BTreeMap<String, u32>,
 }
@@ -36,6 +41,8 @@ pub(crate) struct Judge {
     bound_ms: u64,
     touch_interval_ms: u64,
     timeout_ms: u64,
+    reply_ms: u64,
+    blind_ms: u64,
     memory: bool,
     seats: BTreeMap<usize, Seat>,
     /// When each session ended, in truth.
@@ -48,6 +55,16 @@ pub(crate) struct Judge {
     doubts: BTreeMap<(usize, Arc<str>), u64>,
     touches: BTreeMap<(usize, Arc<str>), Touches>,
     closes: BTreeMap<(usize, SocketId), u32>,
+    /// When each hub believes that a session ends, by the last answer.
+    believed: BTreeMap<(usize, Arc<str>), u64>,
+    /// When the store last vouched for a session, to each hub.
+    confirmed: BTreeMap<(usize, Arc<str>), u64>,
+    /// Sessions that the store has vouched for since there was last a doubt.
+    clear: BTreeSet<(usize, Arc<str>)>,
+    /// Sessions that each hub was told are no more.
+    gone: BTreeSet<(usize, Arc<str>)>,
+    /// How many have left since the last end of a session, for such an end, by hub.
+    cut: BTreeMap<usize, usize>,
     away_since: Option<u64>,
     /// Time in which nobody can be expected to know: outages and what follows them.
     outages: Vec<(u64, u64)>,
@@ -69,6 +86,8 @@ impl Judge {
             bound_ms,
             touch_interval_ms: plan.touch_interval_ms,
             timeout_ms: plan.timeout_ms,
+            reply_ms: config.session.reply_ms,
+            blind_ms: config.session.blind_ms,
             memory: plan.memory,
             seats: BTreeMap::new(),
             ends: BTreeMap::new(),
@@ -78,6 +97,11 @@ impl Judge {
             doubts: BTreeMap::new(),
             touches: BTreeMap::new(),
             closes: BTreeMap::new(),
+            believed: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
+            clear: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            cut: BTreeMap::new(),
             away_since: None,
             outages: Vec::new(),
         }
@@ -95,8 +119,19 @@ impl Judge {
         seat.session = Some(id.clone());
     }
 
-    pub(crate) fn logged_in(&mut self, _: u64, id: &Arc<str>) {
-        self.ends.remove(id);
+    /// The session of a client that has joined.
+    pub(crate) fn session_of(&self, n: usize) -> Option<Arc<str>> {
+        self.seats.get(&n)?.session.as_ref().map(|id| self.current(id))
+    }
+
+    /// The same, unless it has left.
+    pub(crate) fn present(&self, n: usize) -> Option<Arc<str>> {
+        self.session_of(n).filter(|_| self.seats[&n].left.is_none())
+    }
+
+    /// It says DISCONNECT, or what leads to ERROR.
+    pub(crate) fn parted(&mut self, n: usize) {
+        self.seats.get_mut(&n).expect("it arrived").parted = true;
     }
 
     pub(crate) fn left(&mut self, now: u64, n: usize, cause: Cause, alive: impl FnOnce(&Arc<str>) -> bool) {
@@ -116,60 +151,82 @@ impl Judge {
             }
             Cause::Rotated => assert!(self.renamed.values().any(|to| *to == id), "{id} never got another id"),
             Cause::StoreLost => {
-                assert!(!self.outages.is_empty() || self.away_since.is_some(), "the store was never away");
+                let confirmed = self.confirmed.get(&(self.seats[&n].hub, id)).copied().unwrap_or(0);
+                assert!(
+                    now >= confirmed + self.blind_ms,
+                    "the store vouched at {confirmed} for client {n}, given up at {now}"
+                );
             }
-            Cause::Violation => panic!("client {n} broke nothing"),
+            Cause::Violation => assert!(self.seats[&n].parted, "client {n} broke nothing"),
             _ => {}
         }
         let seat = self.seats.get_mut(&n).expect("it arrived");
         assert!(seat.left.is_none(), "client {n} left twice");
         seat.left = Some((now, cause));
+        if is_end(cause) {
+            *self.cut.entry(seat.hub).or_insert(0) += 1;
+        }
     }
 
-    pub(crate) fn found(&mut self, now: u64, ended: &Ended) {
+    pub(crate) fn found(&mut self, now: u64, hub: usize, ended: &Ended) {
+        let strangers = self.seats.values().filter(|seat| seat.hub == hub && !seat.joined).count();
+        let left = self.cut.insert(hub, 0).unwrap_or(0);
+        let counted = (left..=left + strangers).contains(&(ended.sockets as usize));
+        assert!(counted, "{left} were cut off, and perhaps {strangers} that had not joined, at {now}: {ended:?}");
         if self.memory {
             assert!(ended.late_ms <= TICK_MS, "found {} ms late at {now}: {ended:?}", ended.late_ms);
         }
     }
 
-    pub(crate) fn delivered(&mut self, now: u64, n: usize) {
+    pub(crate) fn delivered(&mut self, now: u64, n: usize, alive: bool) {
         let seat = &self.seats[&n];
         assert!(seat.left.is_none(), "client {n} is gone and was heard at {now}");
-        let id = self.current(seat.session.as_ref().expect("bound"));
-        let doubt = self.doubts.get(&(seat.hub, id.clone()));
-        assert!(doubt.is_none(), "client {n} was heard at {now}, though {id} is in doubt since {doubt:?}");
-        if let Some(&deadline) = self.deadlines.get(&(seat.hub, id.clone())) {
-            assert!(now < deadline, "client {n} was heard at {now}, after the deadline {deadline} of {id}");
-        }
+        let why = self.bar(now, seat, alive);
+        assert!(why.is_none(), "client {n} was heard at {now}, though {}", why.unwrap_or_default());
     }
 
-    /// Bytes went out to a client.
-    pub(crate) fn wrote(&mut self, now: u64, n: usize) {
-        let Some(seat) = self.seats.get(&n) else { return };
-        let (hub, left) = (seat.hub, seat.left.is_some());
-        if let Some(id) = seat.session.clone().filter(|_| !left) {
-            let id = self.current(&id);
-            if let Some(&deadline) = self.deadlines.get(&(hub, id.clone())) {
-                assert!(
-                    now < deadline + TICK_MS,
-                    "client {n} was told something at {now}, after the deadline {deadline} of {id}"
-                );
-            }
-            self.seats.get_mut(&n).expect("it arrived").read_before = true;
+    /// Why nothing may cross.
+    fn bar(&self, now: u64, seat: &Seat, alive: bool) -> Option<String> {
+        let key = (seat.hub, self.current(seat.session.as_ref()?));
+        let id = &key.1;
+        if !alive {
+            return Some(format!("{id} is over"));
         }
+        if self.gone.contains(&key) {
+            return Some(format!("the hub knows that {id} is over"));
+        }
+        if let Some(since) = self.doubts.get(&key) {
+            return Some(format!("{id} is in doubt since {since}"));
+        }
+        let deadline = self.deadlines.get(&key).filter(|deadline| now >= **deadline)?;
+        Some(format!("the deadline of {id} was {deadline}"))
+    }
+
+    /// Bytes are lent for a client, which may have read the beginning of a frame.
+    pub(crate) fn lent(&mut self, now: u64, n: usize, within_frame: bool, alive: bool) {
+        let Some(seat) = self.seats.get(&n) else { return };
+        let ended = seat.left.is_some_and(|(_, cause)| is_end(cause));
+        let why = self.bar(now, seat, alive);
+        assert!(
+            why.is_none() || seat.left.is_some(),
+            "client {n} is told something at {now}, though {}",
+            why.unwrap_or_default()
+        );
+        let barred = (why.is_some() || ended).then_some(u32::from(within_frame));
+        let seat = self.seats.get_mut(&n).expect("it arrived");
+        seat.barred = barred.map(|first| seat.barred.unwrap_or(first));
     }
 
     pub(crate) fn seen(&mut self, now: u64, n: usize, seen: &Seen) {
         let Some(seat) = self.seats.get_mut(&n) else { return };
+        assert!(!seat.closed, "client {n} reads {seen:?} behind a Close");
+        if let (Some(left), Seen::Message { .. } | Seen::Receipt | Seen::Error) = (&mut seat.barred, seen) {
+            assert!(*left > 0, "client {n} reads {seen:?} at {now}, though its session is over or in doubt");
+            *left -= 1;
+        }
         match seen {
             Seen::Message { body } => {
-                if let Some((left, cause)) = seat.left {
-                    seat.messages_after += 1;
-                    assert!(
-                        seat.messages_after <= 1 && seat.read_before,
-                        "client {n} left at {left} ({cause:?}) and reads {body} at {now}"
-                    );
-                }
+                assert!(seat.joined, "client {n} reads {body} before it has joined");
                 if let Some((sender, number)) = body.split_once(':') {
                     let number: u32 = number.parse().expect("a number");
                     let last = seat.last.insert(sender.to_owned(), number);
@@ -177,16 +234,18 @@ impl Judge {
                 }
             }
             Seen::Close { code, reason } => {
-                if let Some((_, cause)) = seat.left
-                    && matches!(
-                        cause,
-                        Cause::Expired | Cause::Deleted | Cause::LoggedOut | Cause::Revoked | Cause::Rotated
-                    )
-                {
-                    assert_eq!((*code, reason.as_str()), (1008, SESSION_ENDED));
-                }
+                seat.closed = true;
+                let expected = match seat.left {
+                    Some((_, Cause::Expired | Cause::Deleted | Cause::LoggedOut | Cause::Revoked | Cause::Rotated)) => {
+                        (1008, SESSION_ENDED)
+                    }
+                    Some((_, Cause::Peer)) => (1000, ""),
+                    Some((_, Cause::Violation)) => (1002, ""),
+                    _ => return,
+                };
+                assert_eq!((*code, reason.as_str()), expected, "client {n}, {:?}", seat.left);
             }
-            Seen::Error => panic!("client {n} broke nothing and got ERROR"),
+            Seen::Error => assert!(seat.parted, "client {n} broke nothing and got ERROR"),
             _ => {}
         }
     }
@@ -197,19 +256,24 @@ impl Judge {
 
     pub(crate) fn renamed(&mut self, _: u64, from: &Arc<str>, to: &Arc<str>) {
         self.renamed.insert(from.clone(), to.clone());
-        let told: Vec<_> =
-            self.deadlines.iter().filter(|((_, id), _)| id == from).map(|((hub, _), at)| (*hub, *at)).collect();
-        for (hub, at) in told {
-            self.deadlines.insert((hub, to.clone()), at);
+        for book in [&mut self.deadlines, &mut self.confirmed] {
+            let told: Vec<_> =
+                book.iter().filter(|((_, id), _)| id == from).map(|((hub, _), at)| (*hub, *at)).collect();
+            book.extend(told.into_iter().map(|(hub, at)| ((hub, to.clone()), at)));
         }
+        self.clear.retain(|(_, id)| id != from);
     }
 
     /// A hub is told that something befell a session: until the store has answered a question asked after that, nothing
     /// may cross.
     pub(crate) fn noticed(&mut self, now: u64, hub: usize, id: &Arc<str>) {
-        let id = self.current(id);
-        if self.seats.values().any(|seat| seat.hub == hub && seat.left.is_none() && seat.session.as_ref() == Some(&id))
-        {
+        if self.renamed.contains_key(id) {
+            // What befell an id that the session no longer has is no concern of it.
+            return;
+        }
+        let id = id.clone();
+        self.clear.remove(&(hub, id.clone()));
+        if self.seats.values().any(|seat| seat.hub == hub && !seat.closed && self.is_of(seat, &id)) {
             self.doubts.insert((hub, id), now);
         }
     }
@@ -221,6 +285,10 @@ impl Judge {
         };
         let touches =
             self.touches.entry((hub, id.clone())).or_insert_with(|| Touches { first: now, ..Touches::default() });
+        if !matches!(op, Op::Touch { .. }) {
+            // An answer that was not believed is asked for again.
+            self.clear.remove(&(hub, id.clone()));
+        }
         match op {
             Op::Load { .. } => touches.lives += 1,
             Op::Touch { .. } => touches.count += 1,
@@ -232,6 +300,8 @@ impl Judge {
             assert!(touches.count <= most, "{} touches of {id} by hub {hub} in {time} ms", touches.count);
         }
         if let Some(call) = call {
+            // One question at a time: an earlier one was given up, or asked for clients that are gone.
+            self.calls.retain(|(of, _), (other, _)| *of != hub || other != id);
             self.calls.insert((hub, call), (id.clone(), now));
         }
     }
@@ -240,16 +310,53 @@ impl Judge {
 
     pub(crate) fn replied(&mut self, now: u64, hub: usize, call: u64, answer: &Answer) {
         let Some((id, asked)) = self.calls.remove(&(hub, call)) else { return };
+        if self.renamed.contains_key(&id) {
+            // What is said of an id that the session no longer has is not believed.
+            return;
+        }
         let key = (hub, self.current(&id));
         if *answer != Answer::Lost && self.doubts.get(&key).is_some_and(|&since| since <= asked) {
             self.doubts.remove(&key);
         }
+        if *answer == Answer::Gone {
+            self.gone.insert(key.clone());
+        }
+        if self.believed.get(&key).is_some_and(|&deadline| now >= deadline) {
+            self.clear.remove(&key);
+        }
         if let Answer::Alive { ttl_ms, .. } = answer {
             let deadline = ttl_ms.map_or(u64::MAX, |ms| now + ms);
             // An answer that came too late is not believed, so only a later one counts.
-            let known = self.deadlines.entry((hub, self.current(&id))).or_insert(deadline);
+            let known = self.deadlines.entry(key.clone()).or_insert(deadline);
             *known = (*known).max(deadline);
+            self.believed.insert(key.clone(), deadline);
+            self.confirmed.insert(key.clone(), now);
+            if !self.is_asked(now, hub, &key.1) && !self.doubts.contains_key(&key) {
+                self.clear.insert(key);
+            }
         }
+    }
+
+    /// Whether a hub waits for an answer about a session.
+    pub(crate) fn is_asked(&self, now: u64, hub: usize, id: &Arc<str>) -> bool {
+        self.calls
+            .iter()
+            .any(|((of, _), (about, asked))| *of == hub && self.current(about) == *id && now < asked + self.reply_ms)
+    }
+
+    /// Whether the store has vouched for the session of a client, and nothing has made that doubtful since.
+    pub(crate) fn must_pass(&self, now: u64, n: usize) -> bool {
+        self.present(n).is_some_and(|id| self.is_clear(now, self.seats[&n].hub, &id))
+    }
+
+    /// Whether the store has vouched for a session to a hub, and nothing has made that doubtful since.
+    pub(crate) fn is_clear(&self, now: u64, hub: usize, id: &Arc<str>) -> bool {
+        let key = (hub, id.clone());
+        self.clear.contains(&key) && self.believed.get(&key).is_some_and(|&deadline| now < deadline)
+    }
+
+    fn is_of(&self, seat: &Seat, id: &Arc<str>) -> bool {
+        seat.session.as_ref().is_some_and(|of| self.current(of) == *id)
     }
 
     pub(crate) fn outage(&mut self, now: u64, away: bool) {
@@ -298,6 +405,12 @@ impl Judge {
         }
         if self.away_since.is_some() { u64::MAX / 2 } else { limit - end }
     }
+}
+
+/// Whether it is the end of a session that is why.
+fn is_end(cause: Cause) -> bool {
+    use Cause::{Deleted, Expired, LoggedOut, Revoked, Rotated, StoreLost};
+    matches!(cause, Expired | Deleted | LoggedOut | Revoked | Rotated | StoreLost)
 }
 
 /// A deadline is noticed this much later at the most, in milliseconds.

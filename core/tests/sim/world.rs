@@ -1,14 +1,15 @@
 //! The world around the hubs: a network that cuts as it likes, readers that dawdle, a store that is late, lost or away.
 
+mod hubs;
+
 use std::cmp::Reverse;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use tethered_core::config::{Config, Store};
-use tethered_core::http;
-use tethered_core::hub::{Action, Change, Event, Hub, Notice, Open, Response};
+use tethered_core::hub::{Event, Hub, Message, Notice, Open, To};
 use tethered_core::ids::{CallId, ClientId};
 use tethered_core::session::memory::Memory;
 use tethered_core::session::{Answer, Op};
@@ -17,50 +18,8 @@ use tethered_core::time::{Instant, Now, UnixMillis};
 
 use crate::client::{Client, Seen};
 use crate::judge::Judge;
+use crate::plan::Plan;
 use crate::rng::Rng;
-
-/// What a run is like.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) hubs: usize,
-    /// Sessions live in the hub's own memory, and there is one hub.
-    pub(crate) memory: bool,
-    pub(crate) timeout_ms: u64,
-    pub(crate) touch_interval_ms: u64,
-    pub(crate) sessions: usize,
-    pub(crate) clients: usize,
-    pub(crate) length_ms: u64,
-    /// In a hundred: replies that never come, notices that never come, notices that come twice or to no end.
-    pub(crate) lost_replies: u64,
-    pub(crate) lost_notices: u64,
-    pub(crate) forged_notices: u64,
-    /// The store is away at times.
-    pub(crate) outages: bool,
-    /// The store does not end sessions by itself until asked for them, as a busy Redis.
-    pub(crate) lazy_store: bool,
-}
-
-impl Plan {
-    pub(crate) fn of(seed: u64) -> Self {
-        let mut rng = Rng::new(seed ^ 0xabcdef);
-        let memory = rng.chance(40);
-        let calm = rng.chance(30);
-        Self {
-            hubs: if memory { 1 } else { rng.range(1, 3) as usize },
-            memory,
-            timeout_ms: rng.range(2_000, 15_000),
-            touch_interval_ms: [0, 100, 1_000, 1_000, 3_000][rng.range(0, 4) as usize],
-            sessions: rng.range(1, 4) as usize,
-            clients: rng.range(2, 8) as usize,
-            length_ms: 60_000,
-            lost_replies: if calm { 0 } else { rng.range(0, 10) },
-            lost_notices: if calm { 0 } else { rng.range(0, 60) },
-            forged_notices: if calm { 0 } else { rng.range(0, 30) },
-            outages: !calm && rng.chance(30),
-            lazy_store: !calm && rng.chance(50),
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
@@ -78,12 +37,14 @@ enum Happening {
     Elsewhere(usize),
     Forge(usize),
     Outage(bool),
+    Publish(usize),
+    PublishOnce(usize),
+    Return(usize),
 }
 
 pub(crate) struct Session {
     pub(crate) id: Arc<str>,
     pub(crate) name: String,
-    pub(crate) over: bool,
 }
 
 pub(crate) struct World {
@@ -101,6 +62,10 @@ pub(crate) struct World {
     ids: Vec<Arc<str>>,
     pub(crate) sessions: Vec<Session>,
     clients: Vec<Client>,
+    /// How often each is going to read without being told to.
+    reads: Vec<usize>,
+    /// How often the application has published.
+    published: u32,
     /// Which client speaks over a socket, by hub and token.
     joined: BTreeMap<(usize, ClientId), usize>,
     judge: Judge,
@@ -142,6 +107,8 @@ impl World {
             ids: Vec::new(),
             sessions: Vec::new(),
             clients: Vec::new(),
+            reads: Vec::new(),
+            published: 0,
             joined: BTreeMap::new(),
             trace: DefaultHasher::new(),
             log,
@@ -178,9 +145,9 @@ impl World {
                 let id: Arc<str> = format!("session-{n}").into();
                 let op = Op::Create { id: id.clone(), principal: Some(name.as_str().into()), attributes: vec![] };
                 self.store.execute(self.mono(), &op);
-                self.sessions.push(Session { id, name, over: false });
+                self.sessions.push(Session { id, name });
             } else {
-                self.sessions.push(Session { id: "".into(), name, over: false });
+                self.sessions.push(Session { id: "".into(), name });
             }
             if self.rng.chance(60) {
                 let at = self.rng.range(1_000, self.plan.length_ms / 2);
@@ -201,17 +168,26 @@ impl World {
         }
         for n in 0..self.plan.clients {
             let (hub, session) = (self.rng.range(0, self.hubs.len() as u64 - 1) as usize, n % self.plan.sessions);
-            let pace = if self.rng.chance(20) { self.rng.range(200, 3_000) } else { self.rng.range(0, 30) };
-            let piece = self.rng.range(1, 400) as usize;
-            let polite = self.rng.chance(80);
-            self.clients.push(Client::new(hub, session, pace, piece, polite));
+            let client = self.client(hub, session);
+            self.clients.push(client);
+            self.reads.push(0);
             let at = self.rng.range(0, 8_000);
             self.at(at, Happening::Arrive(n));
+        }
+        for hub in 0..self.hubs.len() {
+            self.at(0, Happening::Publish(hub));
         }
         if self.plan.outages && !self.plan.memory {
             let at = self.rng.range(3_000, 30_000);
             self.at(at, Happening::Outage(true));
         }
+    }
+
+    fn client(&mut self, hub: usize, session: usize) -> Client {
+        let pace = if self.rng.chance(20) { self.rng.range(200, 3_000) } else { self.rng.range(0, 30) };
+        let piece = self.rng.range(1, 400) as usize;
+        let polite = self.rng.chance(80);
+        Client::new(hub, session, pace, piece, polite)
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -233,6 +209,9 @@ impl World {
                 self.note(|| format!("hub {hub} is answered {answer:?} to call {call:x}"));
                 self.judge.replied(self.now, hub, call, &answer);
                 self.with_hub(hub, |hub, now| hub.handle(now, Event::Answer { call: CallId::from_raw(call), answer }));
+                if self.rng.chance(20) {
+                    self.publish(hub);
+                }
             }
             Happening::Notice { hub, id, kind } => {
                 let id = self.ids[id].clone();
@@ -256,7 +235,53 @@ impl World {
                 self.at(at, Happening::Forge(n));
             }
             Happening::Outage(away) => self.outage(away),
+            Happening::Publish(hub) => {
+                self.publish(hub);
+                let at = self.now + self.rng.range(1, self.plan.chatter_ms);
+                self.at(at, Happening::Publish(hub));
+            }
+            Happening::PublishOnce(hub) => self.publish(hub),
+            Happening::Return(n) => {
+                let Client { hub, session, sent, .. } = self.clients[n];
+                self.clients[n] = self.client(hub, session);
+                self.clients[n].sent = sent;
+                if self.plan.memory && !self.is_alive(&self.sessions[session].id.clone()) {
+                    self.sessions[session].id = "".into();
+                }
+                self.arrive(n);
+            }
         }
+    }
+
+    /// Whether a session of the store in memory is alive, in truth.
+    fn is_alive(&self, id: &str) -> bool {
+        self.hubs[0].memory().is_none_or(|memory| memory.ttl_ms(id, self.mono()).is_some())
+    }
+
+    /// The application publishes, and each subscriber that nothing holds back is written to.
+    fn publish(&mut self, hub: usize) {
+        self.published += 1;
+        let body = format!("app:{}", self.published);
+        let to = match self.published % 3 {
+            0 => To::User { principal: "rob", destination: "/queue/mine" },
+            _ => To::Destination("/topic/talk"),
+        };
+        let message = Message { body: body.as_bytes(), ..Message::default() };
+        self.with_hub(hub, |hub, now| hub.publish(now, to, &message));
+        for (n, client) in self.clients.iter().enumerate() {
+            let subscribed = client.hub == hub && client.connected && client.outbox.is_empty() && !client.parted;
+            let addressed = !self.published.is_multiple_of(3) || self.sessions[client.session].name == "rob";
+            if subscribed && addressed && self.must_pass(n) {
+                let socket = client.socket.expect("it is connected");
+                assert!(self.hubs[hub].output(socket).count() > 0, "client {n} does not get {body} at {}", self.now);
+            }
+        }
+    }
+
+    /// Whether there is no reason to hold anything back from this client, or what it says.
+    fn must_pass(&self, n: usize) -> bool {
+        let Some(id) = self.judge.present(n) else { return false };
+        if self.plan.memory { self.is_alive(&id) } else { self.judge.must_pass(self.now, n) }
     }
 
     fn arrive(&mut self, n: usize) {
@@ -295,24 +320,34 @@ impl World {
 
     /// A client reads some of what waits for it.
     fn read(&mut self, n: usize) {
-        let client = &mut self.clients[n];
+        let hub = self.clients[n].hub;
+        // What may be lent is what may cross by now.
+        self.with_hub(hub, |hub, now| hub.handle(now, Event::Tick));
+        self.reads[n] -= 1;
+        let client = &self.clients[n];
         let (Some(socket), false) = (client.socket, client.closed) else { return };
-        let hub = client.hub;
-        let all: Vec<u8> = self.hubs[hub].output(socket).flatten().copied().collect();
+        let all = self.hubs[hub].output(socket).collect::<Vec<_>>().concat();
         let len = (self.rng.range(1, client.piece as u64) as usize).min(all.len());
         if len == 0 {
             return;
         }
-        self.judge.wrote(self.now, n);
+        let alive = self.judge.session_of(n).is_none_or(|id| self.is_alive(&id));
+        let client = &mut self.clients[n];
+        self.judge.lent(self.now, n, client.within_frame(), alive);
         let seen = client.read(&all[..len]);
+        if all.len() > len {
+            self.read_later(n);
+        }
         self.with_hub(hub, |hub, now| hub.handle(now, Event::Sent { socket, len }));
         for seen in seen {
             self.seen(n, &seen);
         }
-        if all.len() > len {
-            let at = self.now + self.clients[n].pace;
-            self.at(at, Happening::Read(n));
-        }
+    }
+
+    fn read_later(&mut self, n: usize) {
+        self.reads[n] += 1;
+        let at = self.now + self.clients[n].pace;
+        self.at(at, Happening::Read(n));
     }
 
     fn seen(&mut self, n: usize, seen: &Seen) {
@@ -339,8 +374,9 @@ impl World {
             Seen::Refused(302) => {
                 // Logged in: now it comes back with the cookie.
                 self.end_connection(n);
-                let Client { session, pace, piece, .. } = self.clients[n];
+                let Client { session, pace, piece, sent, .. } = self.clients[n];
                 self.clients[n] = Client::new(0, session, pace, piece, true);
+                self.clients[n].sent = sent;
                 let at = self.now + self.rng.range(1, 500);
                 self.at(at, Happening::Arrive(n));
             }
@@ -349,8 +385,20 @@ impl World {
     }
 
     fn act(&mut self, n: usize) {
+        let parts = self.rng.chance(self.plan.partings);
         let client = &mut self.clients[n];
-        if client.closed || !client.connected {
+        if client.closed || !client.connected || client.parted {
+            return;
+        }
+        if parts {
+            client.parted = true;
+            self.judge.parted(n);
+            match self.rng.range(0, 2) {
+                0 => client.say(Command::Disconnect, &[("receipt", "bye")], b""),
+                1 => client.say(Command::Disconnect, &[], b""),
+                _ => client.say(Command::Begin, &[("transaction", "t")], b""),
+            }
+            self.at(self.now, Happening::Upload(n));
             return;
         }
         client.sent += 1;
@@ -369,7 +417,9 @@ impl World {
         }
         self.at(self.now, Happening::Upload(n));
         let pause = if self.rng.chance(20) {
-            // Just when the session may be over.
+            // Just when the session may be over; the application has something to say then, too.
+            let at = self.now + self.plan.timeout_ms + self.rng.range(0, 20);
+            self.at(at, Happening::PublishOnce(self.clients[n].hub));
             self.plan.timeout_ms + self.rng.range(0, 30)
         } else if self.rng.chance(50) {
             self.rng.range(1, 400)
@@ -405,7 +455,6 @@ impl World {
         } else {
             self.store.execute(self.mono(), &Op::End { id });
         }
-        self.sessions[n].over = true;
     }
 
     /// The session gets another id at another node.
@@ -488,94 +537,6 @@ impl World {
         }
     }
 
-    /// Calls a hub and does what it asks for.
-    fn with_hub<R>(&mut self, hub: usize, call: impl FnOnce(&mut Hub, Now) -> R) -> R {
-        let now = Now { mono: self.mono(), wall: UnixMillis::from_millis(1_700_000_000_000 + self.now) };
-        let result = call(&mut self.hubs[hub], now);
-        while let Some(action) = self.hubs[hub].poll() {
-            self.note(|| format!("hub {hub}: {action:?}"));
-            format!("{action:?}").hash(&mut self.trace);
-            self.perform(hub, action);
-        }
-        if let Some((at, _)) = self.hubs[hub].next_deadline() {
-            let at = at.as_millis().max(self.now + 1);
-            if self.ticks[hub].is_none_or(|set| at < set || set <= self.now) {
-                self.ticks[hub] = Some(at);
-                self.at(at, Happening::Tick(hub));
-            }
-        }
-        result
-    }
-
-    fn perform(&mut self, hub: usize, action: Action) {
-        match action {
-            Action::Write { token, .. } => {
-                let at = self.now + self.clients[token as usize].pace;
-                self.at(at, Happening::Read(token as usize));
-            }
-            Action::Reading { token, on, .. } => {
-                self.clients[token as usize].reading_off = !on;
-                if on {
-                    self.at(self.now, Happening::Upload(token as usize));
-                }
-            }
-            Action::Shutdown { token, socket } => {
-                assert_eq!(self.hubs[hub].output(socket).count(), 0, "shut down with output left");
-                if self.clients[token as usize].polite {
-                    let at = self.now + self.rng.range(0, 100);
-                    self.at(at, Happening::Vanish(token as usize));
-                }
-            }
-            Action::Close { token, socket } => {
-                let client = &mut self.clients[token as usize];
-                if client.socket == Some(socket) {
-                    assert!(!client.closed, "closed twice");
-                    client.closed = true;
-                }
-                self.judge.closed(self.now, hub, socket);
-            }
-            Action::Session { call, op } => {
-                self.judge.sent(self.now, hub, call.map(CallId::to_raw), &op);
-                self.ops.push(op);
-                let at = self.now + self.rng.range(0, 20);
-                self.at(at, Happening::Execute { hub, call: call.map(CallId::to_raw), op: self.ops.len() - 1 });
-            }
-            Action::Deliver { client, .. } => {
-                let n = self.joined[&(hub, client)];
-                self.judge.delivered(self.now, n);
-            }
-            Action::Joined { client, token, .. } => {
-                self.joined.insert((hub, client), token as usize);
-                let id = self.hubs[hub].session_of(client).expect("bound").0;
-                self.judge.joined(self.now, token as usize, hub, &id);
-            }
-            Action::Left { client, token, cause, .. } => {
-                self.joined.remove(&(hub, client)).expect("it had joined");
-                let now = self.mono();
-                let store = self.hubs[hub].memory().unwrap_or(&self.store);
-                self.judge.left(self.now, token as usize, cause, |id| store.ttl_ms(id, now).is_some());
-            }
-            Action::Request { socket, request, token } => {
-                let name = request.http.query().unwrap_or_default().to_owned();
-                let response = Response {
-                    http: http::Response::redirect("/").expect("a valid location"),
-                    session: Change::Login { principal: name.as_str().into(), attributes: vec![] },
-                };
-                let now = Now { mono: self.mono(), wall: UnixMillis::default() };
-                self.hubs[hub].respond(now, socket, response);
-                let head: Vec<u8> = self.hubs[hub].output(socket).flatten().copied().collect();
-                let head = String::from_utf8(head).expect("a head");
-                let cookie = head.split("SESSION=").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie");
-                let id = decode_base64(cookie);
-                let session = self.clients[token as usize].session;
-                self.sessions[session].id = id.as_str().into();
-                self.judge.logged_in(self.now, &self.sessions[session].id);
-            }
-            Action::Ended(ended) => self.judge.found(self.now, &ended),
-            other => panic!("unknown action {other:?}"),
-        }
-    }
-
     fn at(&mut self, at: u64, happening: Happening) {
         self.order += 1;
         self.queue.push(Reverse((at, self.order, happening)));
@@ -594,10 +555,4 @@ impl World {
 
 fn n_id(session: &Session) -> Arc<str> {
     session.id.clone()
-}
-
-fn decode_base64(text: &str) -> String {
-    use base64::Engine;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
-    String::from_utf8(bytes).expect("an id")
 }

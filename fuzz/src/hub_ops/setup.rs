@@ -102,6 +102,7 @@ pub(super) fn config(setup: &Setup) -> Config {
     limits.stomp.frame_bytes = 900;
     limits.head_time_ms = 1_000;
     limits.body_time_ms = 1_000;
+    limits.answer_time_ms = 3_000;
     limits.half_open = 4;
     limits.half_open_address = 2;
     limits.control_rate = 6;

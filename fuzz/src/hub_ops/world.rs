@@ -284,15 +284,14 @@ impl World {
         let now = self.now();
         // What waited while the embedder was busy may be from before the end.
         let late = std::mem::replace(&mut self.late, self.busy);
-        let silent = if late { Vec::new() } else { self.over(0) };
-        let deaf = if late { Vec::new() } else { self.over(SLACK_MS) };
+        let over = if late { Vec::new() } else { self.over(0) };
         call(&mut self.hub, now);
         if self.busy {
             return;
         }
-        self.dead = silent.iter().map(|(client, _)| *client).collect();
+        self.dead = over.iter().map(|(client, _)| *client).collect();
         self.work();
-        for (client, messages) in deaf {
+        for (client, messages) in over {
             let token = self.clients.iter().find(|it| it.id == client).map(|it| it.token);
             let socket = self.sockets.iter().find(|socket| Some(socket.token) == token);
             assert_eq!(socket.map(|socket| socket.peer.messages), Some(messages), "something crossed after the end");
@@ -451,5 +450,3 @@ fn pick<T>(all: &[T], at: u8) -> Option<&T> {
 const START_MS: u64 = 1_000_000;
 const WALL_MS: u64 = 1_700_000_000_000;
 const SEED: [u8; 16] = *b"a seed for tests";
-/// The timers of sessions may fire so much later.
-const SLACK_MS: u64 = 32;

@@ -1,7 +1,4 @@
-//! The chat: who is there, and what they write to each other.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! The chat: what people write to each other.
 
 use serde::{Deserialize, Serialize};
 use tethered_core::hub::{Delivery, DeliveryKind, Message, Payload, To};
@@ -10,38 +7,8 @@ use tethered_core::time::UnixMillis;
 
 use super::Counters;
 use super::outlet::Outlet;
+use super::presence::Present;
 use super::timestamp;
-
-/// Who has a STOMP connection open, and how many.
-#[derive(Debug, Default)]
-pub(super) struct Present(BTreeMap<Arc<str>, u32>);
-
-impl Present {
-    /// Announces a coming. The header `connections` says how many the user has now.
-    pub(super) fn came(&mut self, outlet: &mut impl Outlet, name: &Arc<str>) {
-        let count = self.0.entry(name.clone()).or_default();
-        *count = count.saturating_add(1);
-        let count = *count;
-        announce(outlet, "/topic/friends/signin", name, count);
-    }
-
-    /// Announces a going.
-    pub(super) fn went(&mut self, outlet: &mut impl Outlet, name: &Arc<str>) {
-        let Some(count) = self.0.get_mut(name) else { return };
-        *count = count.saturating_sub(1);
-        let count = *count;
-        if count == 0 {
-            self.0.remove(name);
-        }
-        announce(outlet, "/topic/friends/signout", name, count);
-    }
-
-    /// The others' names, sorted, as JSON.
-    fn all_but(&self, name: Option<&str>) -> Vec<u8> {
-        let others: Vec<&str> = self.0.keys().map(|other| &**other).filter(|other| Some(*other) != name).collect();
-        json(&others)
-    }
-}
 
 /// Handles what a client sent.
 pub(super) fn deliver(
@@ -115,16 +82,13 @@ fn pass_on(outlet: &mut impl Outlet, to: &str, from: &str, body: &[u8]) {
     }
 }
 
-fn announce(outlet: &mut impl Outlet, topic: &str, name: &str, connections: u32) {
-    let connections = connections.to_string();
-    outlet.publish(To::Destination(topic), &message(&json(&[name]), &[("connections", &connections)]));
-}
-
-fn message<'a>(body: &'a [u8], headers: &'a [(&'a str, &'a str)]) -> Message<'a> {
+/// A message as this application sends it.
+pub(super) fn message<'a>(body: &'a [u8], headers: &'a [(&'a str, &'a str)]) -> Message<'a> {
     Message { content_type: Some("application/json"), headers, body }
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+/// Anything of ours as JSON.
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("INVARIANT: strings in lists and structs are JSON")
 }
 
@@ -134,14 +98,14 @@ fn is_json(content_type: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use bytes::Bytes;
 
     use super::*;
 
-    /// What was said, one line each.
+    /// What was said, one line each, and what was announced to other nodes.
     #[derive(Default)]
-    struct Heard(Vec<String>);
+    pub(crate) struct Heard(Vec<String>, Vec<Vec<u8>>);
 
     impl Heard {
         fn note(&mut self, to: &str, message: &Message<'_>) {
@@ -150,7 +114,11 @@ mod tests {
             self.0.push(format!("{to} {}{headers} {body}", message.content_type.unwrap()));
         }
 
-        fn take(&mut self) -> Vec<String> {
+        pub(crate) fn announced(&mut self) -> Vec<Vec<u8>> {
+            std::mem::take(&mut self.1)
+        }
+
+        pub(crate) fn take(&mut self) -> Vec<String> {
             std::mem::take(&mut self.0)
         }
     }
@@ -169,6 +137,10 @@ mod tests {
 
         fn send(&mut self, client: ClientId, payload: Payload<'_>) {
             self.0.push(format!("#{} {payload:?}", client.to_raw()));
+        }
+
+        fn announce(&mut self, body: &[u8]) {
+            self.1.push(body.to_vec());
         }
     }
 

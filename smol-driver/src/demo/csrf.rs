@@ -1,20 +1,18 @@
 //! Tokens that prove a form is ours.
 //!
-//! A token is the text of a random UUID. What a page carries is masked afresh each time, as Spring Security does against
-//! guessing through compression (BREACH): the Base64URL of 36 random bytes and of the token XORed with them.
+//! A token is the text of a random UUID. What a page carries is masked afresh each time:
+//! [`tethered_core::session::csrf`].
 
-use base64::Engine;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde::Serialize;
-use subtle::ConstantTimeEq;
 use tethered_core::http;
+use tethered_core::session::csrf::mask as mask_with;
+pub(super) use tethered_core::session::csrf::matches;
 
 use super::{Random, pages};
+pub(super) use crate::settings::CSRF_HEADER as HEADER;
 
 /// The form field with the token.
 pub(super) const FIELD: &str = "_csrf";
-/// The header with the token, for scripts.
-pub(super) const HEADER: &str = "X-CSRF-TOKEN";
 /// Bytes of a token's text.
 const LEN: usize = 36;
 
@@ -42,24 +40,9 @@ pub(super) fn is_token(text: &[u8]) -> bool {
 
 /// A token as a page carries it.
 pub(super) fn mask(token: &[u8], random: &mut Random<'_>) -> String {
-    let mut bytes = [0; 2 * LEN];
-    let (mask, masked) = bytes.split_at_mut(LEN);
-    random(mask);
-    for ((out, mask), byte) in masked.iter_mut().zip(mask.iter()).zip(token) {
-        *out = byte ^ mask;
-    }
-    URL_SAFE.encode(bytes)
-}
-
-/// Whether a page's masked token is that one. In constant time (C15).
-pub(super) fn matches(masked: &str, token: &[u8]) -> bool {
-    let Ok(bytes) = URL_SAFE_NO_PAD.decode(masked.trim_end_matches('=')) else { return false };
-    if bytes.len() != 2 * LEN || token.len() != LEN {
-        return false;
-    }
-    let (mask, masked) = bytes.split_at(LEN);
-    let plain: Vec<u8> = mask.iter().zip(masked).map(|(a, b)| a ^ b).collect();
-    plain.ct_eq(token).into()
+    let mut bytes = vec![0; token.len()];
+    random(&mut bytes);
+    mask_with(token, &bytes)
 }
 
 /// The answer to `GET /csrf`.
@@ -119,26 +102,5 @@ mod tests {
             assert!(!matches(masked, other.as_bytes()));
             assert!(!masked.contains(&one));
         }
-    }
-
-    #[test]
-    fn what_is_no_masked_token_matches_nothing() {
-        let mut random = counting();
-        let one = token(&mut random);
-        let masked = mask(one.as_bytes(), &mut random);
-        let changed = format!("A{}", &masked[1..]);
-        for bad in ["", "=", "*", &one, &masked[..95], &masked[..92], &format!("{masked}AAAA"), &changed] {
-            assert!(!matches(bad, one.as_bytes()), "{bad}");
-        }
-        assert!(!matches(&masked, b""));
-        assert!(!matches("", b""));
-    }
-
-    #[test]
-    fn a_token_masked_elsewhere_by_the_same_rule_matches() {
-        let zeros = [b'A'; 48];
-        let token = b"6fa3cf18-3f31-4a0c-9f3e-0a8b4e5d2c17";
-        let masked = format!("{}{}", std::str::from_utf8(&zeros).unwrap(), URL_SAFE.encode(token));
-        assert!(matches(&masked, token));
     }
 }

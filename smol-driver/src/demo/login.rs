@@ -13,7 +13,7 @@ use tethered_core::time::Now;
 use super::pages::{self, Notice};
 use super::throttle::Attempt;
 use super::{Demo, Random, Reply, csrf, form, keep, to_login};
-use crate::settings::{Hash, PASSWORD_BYTES_MAX};
+use crate::settings::{CSRF_ATTRIBUTES, Hash, PASSWORD_BYTES_MAX};
 
 /// Somebody who is logged in.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +24,11 @@ pub(super) struct Visitor<'a> {
 }
 
 impl<'a> Visitor<'a> {
-    /// A session without a token is none of ours: its owner logs in anew.
+    /// A session without a token was made by an application that has none: its owner logs in anew.
     pub(super) fn of(request: &'a hub::Request) -> Option<Self> {
         let session = request.session.as_ref()?;
-        let token = session.attribute(ATTRIBUTE).filter(|token| csrf::is_token(token))?;
+        let tokens = CSRF_ATTRIBUTES.iter().filter_map(|name| session.attribute(name));
+        let token = tokens.into_iter().find(|token| csrf::is_token(token))?;
         Some(Self { name: session.principal.as_deref()?, token })
     }
 }
@@ -112,7 +113,8 @@ impl Demo {
         };
         self.counters.logins += 1;
         let token = Bytes::from(csrf::token(random));
-        let session = Change::Login { principal: Arc::from(name), attributes: vec![(ATTRIBUTE.into(), token)] };
+        let session =
+            Change::Login { principal: Arc::from(name), attributes: vec![(CSRF_ATTRIBUTES[0].into(), token)] };
         hub::Response { http: pages::redirect("/"), session }
     }
 
@@ -186,5 +188,4 @@ fn foreign() -> http::Response {
     )
 }
 
-const ATTRIBUTE: &str = "csrf";
 const COOKIE: &str = "LOGIN";

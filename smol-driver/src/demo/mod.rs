@@ -13,6 +13,7 @@ mod form;
 mod login;
 mod outlet;
 mod pages;
+mod presence;
 mod throttle;
 mod timestamp;
 
@@ -25,6 +26,7 @@ use tethered_core::ids::ClientId;
 use tethered_core::time::Now;
 
 pub use self::login::{Verified, Verify};
+pub use self::presence::BEAT_MS;
 
 use self::outlet::HubOutlet;
 use crate::settings::{Hash, Settings};
@@ -38,10 +40,12 @@ pub struct Demo {
     users: BTreeMap<String, Hash>,
     timeout_ms: u64,
     conformance: bool,
+    /// CONNECT has to carry the token: the page is told so.
+    connect_csrf: bool,
     /// The README's users can log in: the login page may say so.
     demo_users: bool,
     logins: throttle::Throttle,
-    present: chat::Present,
+    present: presence::Present,
     counters: Counters,
 }
 
@@ -81,9 +85,10 @@ impl Demo {
             users: settings.users.clone(),
             timeout_ms: settings.session_timeout_ms,
             conformance: settings.conformance,
+            connect_csrf: settings.connect_csrf,
             demo_users: settings.has_demo_users(),
             logins: throttle::Throttle::new(seed),
-            present: chat::Present::default(),
+            present: presence::Present::default(),
             counters: Counters::default(),
         }
     }
@@ -100,7 +105,8 @@ impl Demo {
             "/" | "/csrf" if read => match visitor {
                 None => to_login(),
                 Some(visitor) if http.path() == "/" => {
-                    keep(pages::chat(visitor.name, &csrf::mask(visitor.token, random), self.timeout_ms))
+                    let connect = if self.connect_csrf { csrf::HEADER } else { "" };
+                    keep(pages::chat(visitor.name, &csrf::mask(visitor.token, random), self.timeout_ms, connect))
                 }
                 Some(visitor) => keep(csrf::json(&csrf::mask(visitor.token, random))),
             },
@@ -131,6 +137,16 @@ impl Demo {
         if let Some(name) = principal {
             self.present.went(&mut HubOutlet { hub, now }, name);
         }
+    }
+
+    /// Another node said something.
+    pub fn announced(&mut self, hub: &mut Hub, now: Now, from: &str, body: &[u8]) {
+        self.present.heard(&mut HubOutlet { hub, now }, now.mono, from, body);
+    }
+
+    /// Tells the other nodes who is here: to be called every [`BEAT_MS`], if there are others.
+    pub fn beat(&mut self, hub: &mut Hub, now: Now) {
+        self.present.beat(&mut HubOutlet { hub, now }, now.mono);
     }
 
     /// A client sent something to the application.

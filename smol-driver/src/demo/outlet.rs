@@ -9,6 +9,7 @@ pub(super) trait Outlet {
     fn publish(&mut self, to: To<'_>, message: &Message<'_>);
     fn answer(&mut self, client: ClientId, destination: &str, subscription: &str, message: &Message<'_>);
     fn send(&mut self, client: ClientId, payload: Payload<'_>);
+    fn announce(&mut self, body: &[u8]);
 }
 
 pub(super) struct HubOutlet<'a> {
@@ -27,5 +28,9 @@ impl Outlet for HubOutlet<'_> {
 
     fn send(&mut self, client: ClientId, payload: Payload<'_>) {
         self.hub.send(self.now, client, payload);
+    }
+
+    fn announce(&mut self, body: &[u8]) {
+        self.hub.announce(self.now, body);
     }
 }

@@ -10,9 +10,10 @@ pub(super) fn login(status: u16, masked: &str, notice: Notice, demo_users: bool)
     private(Response::html(status, text))
 }
 
-/// The chat page.
-pub(super) fn chat(name: &str, masked: &str, timeout_ms: u64) -> Response {
-    let text = fill(CHAT, &[("user", name), ("csrf", masked), ("timeout", &timeout_ms.to_string())]);
+/// The chat page. `connect` is the header of CONNECT that has to carry the token; empty if none has to.
+pub(super) fn chat(name: &str, masked: &str, timeout_ms: u64, connect: &str) -> Response {
+    let timeout = timeout_ms.to_string();
+    let text = fill(CHAT, &[("user", name), ("csrf", masked), ("timeout", &timeout), ("connect", connect)]);
     private(Response::html(200, text))
 }
 
@@ -148,7 +149,7 @@ mod tests {
     fn templates_ask_only_for_what_they_are_given() {
         for (template, names) in [
             (LOGIN, &["csrf", "tone", "notice", "hint"][..]),
-            (CHAT, &["user", "csrf", "timeout"]),
+            (CHAT, &["user", "csrf", "timeout", "connect"]),
             (ERROR, &["status", "title", "text"]),
         ] {
             for asked in template.split("{{").skip(1) {

@@ -302,6 +302,10 @@ fn the_chat_page_says_who_and_for_how_long_and_asks_for_no_password() {
     assert!(page.body.contains("data-user=\"rob\"") && page.body.contains("data-timeout-ms=\"60000\""));
     assert!(!page.body.contains("password"));
     assert!(csrf::matches(&page.token(), TOKEN.as_bytes()));
+    assert!(page.body.contains("data-connect-header=\"\""));
+    world.demo.connect_csrf = true;
+    let page = world.ask(&as_rob(request("GET", "/", &[], "")));
+    assert!(page.body.contains("data-connect-header=\"X-CSRF-TOKEN\""));
     let mut named = as_rob(request("GET", "/", &[], ""));
     named.session.as_mut().unwrap().principal = Some("\"><script>alert(1)</script>".into());
     assert!(!world.ask(&named).body.contains("<script>"), "names are escaped");

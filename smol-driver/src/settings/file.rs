@@ -9,7 +9,7 @@ use super::error::{Place, SettingsError};
 use super::load;
 use super::nearest::nearest;
 use super::password::Hash;
-use super::table::{Arity, SETTINGS};
+use super::table::{self, Arity};
 use super::value::Refused;
 use super::{Settings, limits};
 
@@ -30,7 +30,7 @@ pub(super) fn apply(settings: &mut Settings, path: &Path, text: &str) -> Result<
             }
             _ => {
                 let setting =
-                    SETTINGS.iter().find(|s| s.in_file() && s.name == key).ok_or_else(|| file.unknown(start, key))?;
+                    table::all().find(|s| s.in_file() && s.name == key).ok_or_else(|| file.unknown(start, key))?;
                 let values = values(value, setting.arity).map_err(|why| wrong(at.clone(), why))?;
                 let values: Vec<&str> = values.iter().map(String::as_str).collect();
                 load::apply(settings, setting, &values, &at)?;
@@ -83,7 +83,7 @@ impl File<'_> {
     }
 
     fn unknown(&self, start: usize, key: &str) -> SettingsError {
-        let names = SETTINGS.iter().filter(|s| s.in_file()).map(|s| s.name).chain(["limits", "users"]);
+        let names = table::all().filter(|s| s.in_file()).map(|s| s.name).chain(["limits", "users"]);
         let near = nearest(key, names).map(str::to_owned);
         SettingsError::Unknown { at: self.place(start, key), kind: "setting", nearest: near }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::limits::Values;
 use super::machine::Machine;
-use super::table::{Arity, Group, SETTINGS, Setting};
+use super::table::{self, Arity, Group, Setting};
 
 /// What `--version` writes.
 pub(super) fn version() -> String {
@@ -16,7 +16,7 @@ pub(super) fn text(machine: Machine) -> String {
     let mut text = INTRODUCTION.to_owned();
     for group in Group::ALL {
         text.push_str(&format!("\n{}:\n", group.title()));
-        for setting in SETTINGS.iter().filter(|s| s.group == group) {
+        for setting in table::all().filter(|s| s.group == group) {
             entry(&mut text, setting);
         }
     }

@@ -2,34 +2,51 @@
 
 use tethered_core::broker::access::{Operation, Rule, Rules, Verdict};
 use tethered_core::broker::destination::Pattern;
-use tethered_core::config::{Config, Endpoint, Session};
+use tethered_core::config::{Config, ConnectToken, Endpoint, Session, Store};
 use tethered_core::http::{OriginRules, Proxies};
+use tethered_core::session::spring;
 
 use super::Settings;
 
 /// Where raw messages come back, in conformance mode.
 pub(crate) const ECHO: &str = "/echo/websocket";
 
+/// The attributes of a session that may hold its CSRF token: ours, and Spring Security's in a session that was made
+/// there.
+pub(crate) const CSRF_ATTRIBUTES: [&str; 2] = ["csrf", spring::CSRF_TOKEN];
+/// The header with the token: of a script's request, and of CONNECT.
+pub(crate) const CSRF_HEADER: &str = "X-CSRF-TOKEN";
+
 impl Settings {
     /// The hub's configuration: STOMP at `/stomp` and `/messages/websocket` with login, the sample's rules, sessions in
-    /// memory, and what conformance mode adds.
+    /// memory or on a Redis, and what conformance mode adds.
     pub fn hub_config(&self) -> Config {
-        let limits = self.limits.to_core();
+        let limits = self.limits.to_all();
         let mut config = Config {
             endpoints: vec![Endpoint::stomp("/stomp"), Endpoint::stomp("/messages/websocket")],
             guarded: vec!["/stomp".to_owned(), "/messages".to_owned()],
+            store: self.redis.to_core().map_or(Store::Memory, Store::Spring),
             session: Session {
                 cookie: self.cookie.clone(),
                 encoding: self.cookie_encoding,
                 timeout_ms: self.session_timeout_ms,
                 touch_interval_ms: self.touch_interval_ms,
+                check_interval_ms: self.redis.check_interval_ms,
+                sweep_interval_ms: self.redis.sweep_interval_ms,
+                blind_ms: self.redis.blind_ms,
+                reply_ms: limits.redis.reply_ms,
+                connect_token: self.connect_csrf.then(|| ConnectToken {
+                    header: CSRF_HEADER.to_owned(),
+                    attributes: CSRF_ATTRIBUTES.map(str::to_owned).to_vec(),
+                }),
                 ..Session::default()
             },
             origin: self.origin_rules(),
             proxies: self.believed(),
             rules: Rules::sample(),
+            relay: self.redis.url.is_some(),
             heart_beat_ms: self.heart_beat_ms,
-            limits,
+            limits: limits.core,
             ..Config::default()
         };
         if self.conformance {
@@ -72,8 +89,10 @@ fn conform(config: &mut Config) {
 
 #[cfg(test)]
 mod tests {
-    use tethered_core::config::{Login, Protocol};
+    use tethered_core::config::{ConnectToken, Login, Protocol};
     use tethered_core::http::Encoding;
+
+    use super::CSRF_ATTRIBUTES;
 
     use crate::settings::tests::serve;
 
@@ -87,8 +106,13 @@ mod tests {
             "--stomp-heartbeat=1000,2000",
             "--limit=MSG_BYTES=1MiB",
             "--limit=HALF_OPEN_ADDR=5",
+            "--connect-csrf",
         ])
         .hub_config();
+        let token =
+            ConnectToken { header: "X-CSRF-TOKEN".to_owned(), attributes: CSRF_ATTRIBUTES.map(str::to_owned).to_vec() };
+        assert_eq!(config.session.connect_token, Some(token));
+        assert_eq!(serve(&[]).hub_config().session.connect_token, None);
         assert_eq!(config.session.timeout_ms, 60_000);
         assert_eq!(config.session.touch_interval_ms, 2_000);
         assert_eq!((config.session.cookie.as_str(), config.session.encoding), ("ID", Encoding::Plain));

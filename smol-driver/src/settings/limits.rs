@@ -1,5 +1,7 @@
 //! The limits by name: what a stranger may send, hold and cost.
 
+use std::ops::{Deref, DerefMut};
+
 use tethered_core::config::Limits;
 
 use super::machine::Machine;
@@ -13,8 +15,8 @@ pub(super) struct Limit {
     pub(super) help: &'static str,
     /// Whether `off` is what one starts from, and safe.
     pub(super) may_be_off: bool,
-    read: fn(&Limits) -> u64,
-    write: fn(&mut Limits, u64),
+    read: fn(&All) -> u64,
+    write: fn(&mut All, u64),
 }
 
 /// What a limit counts.
@@ -29,13 +31,50 @@ pub(super) enum Unit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Values([u64; LIMITS.len()]);
 
+/// All of them: the hub's, and those of the connections to Redis.
+#[derive(Debug, Clone)]
+pub(super) struct All {
+    pub(super) core: Limits,
+    pub(super) redis: OfRedis,
+}
+
+/// Limits of the connections to Redis that the hub does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OfRedis {
+    pub(super) connect_ms: u64,
+    pub(super) reply_ms: u64,
+    pub(super) silent_ms: u64,
+    pub(super) depth: usize,
+}
+
+impl Default for All {
+    fn default() -> Self {
+        let redis = OfRedis { connect_ms: 1_000, reply_ms: 2_000, silent_ms: 10_000, depth: 8 };
+        Self { core: Limits::default(), redis }
+    }
+}
+
+impl Deref for All {
+    type Target = Limits;
+
+    fn deref(&self) -> &Limits {
+        &self.core
+    }
+}
+
+impl DerefMut for All {
+    fn deref_mut(&mut self) -> &mut Limits {
+        &mut self.core
+    }
+}
+
 /// No limit.
 pub(super) const OFF: u64 = u64::MAX;
 
 impl Values {
     /// What holds unless it is set.
     pub(super) fn of(machine: Machine) -> Self {
-        let mut defaults = Limits::default();
+        let mut defaults = All::default();
         set(&mut defaults.total, machine.total());
         set(&mut defaults.memory, machine.memory());
         Self(std::array::from_fn(|i| match (LIMITS[i].read)(&defaults) {
@@ -56,9 +95,9 @@ impl Values {
         LIMITS.iter().zip(self.0)
     }
 
-    /// What the hub is given.
-    pub(super) fn to_core(&self) -> Limits {
-        let mut limits = Limits::default();
+    /// What the hub and the connections to Redis are given.
+    pub(super) fn to_all(&self) -> All {
+        let mut limits = All::default();
         for (limit, value) in self.each() {
             let none = if limit.may_be_off { 0 } else { OFF };
             (limit.write)(&mut limits, if value == OFF { none } else { value });
@@ -104,7 +143,7 @@ impl Limit {
 
     /// The largest value that the hub can hold; one less where that is how it writes "off".
     fn max(&self) -> u64 {
-        let mut limits = Limits::default();
+        let mut limits = All::default();
         (self.write)(&mut limits, u64::MAX);
         (self.read)(&limits) - 1
     }
@@ -147,6 +186,7 @@ limits! {
     HALF_OPEN_ADDR Count half_open_address: "and of one address"
     BODY Bytes http.body_bytes: "an HTTP request's body"
     BODY_TIME Time body_time_ms: "from the head until the body is whole"
+    ANSWER_TIME Time answer_time_ms: "for the application to answer a request"
     COOKIE_BYTES Bytes http.cookie_bytes: "a request's cookies"
     COOKIE_PAIRS Count http.cookie_pairs: "and how many of them"
     ID_TRIES Count http.id_tries: "session cookies of one request that are looked up"
@@ -176,6 +216,14 @@ limits! {
     TOTAL Count total: "sockets; default 90 % of the file limit"
     MEMORY Bytes memory: "all buffers together; default 50 % of the memory"
     SESSIONS Count sessions: "sessions in the embedded store"
+    CONNECT Time redis.connect_ms: "for a connection to Redis"
+    REPLY Time redis.reply_ms: "for a reply of Redis"
+    SUB_SILENT Time redis.silent_ms: "of Redis' silence until it is asked whether it is there"
+    INFLIGHT Count inflight: "questions that are under way to Redis"
+    TOUCH_RATE Count touch_rate: "renewals in 1 s that an absence of Redis has left over"
+    BULK Bytes bulk: "a string in a reply of Redis"
+    ARRAY Count array: "a reply's elements"
+    DEPTH Count redis.depth: "lists within its lists"
 }
 
 #[cfg(test)]
@@ -197,6 +245,7 @@ mod tests {
             "HALF_OPEN=1024",
             "HALF_OPEN_ADDR=32",
             "BODY_TIME=10s",
+            "ANSWER_TIME=1m",
             "COOKIE_BYTES=8KiB",
             "COOKIE_PAIRS=64",
             "ID_TRIES=4",
@@ -232,11 +281,11 @@ mod tests {
 
     #[test]
     fn each_name_sets_its_own_field_and_no_other() {
-        let before = Values::of(MACHINE).to_core();
+        let before = Values::of(MACHINE).to_all();
         for (i, limit) in LIMITS.iter().enumerate() {
             let mut values = Values::of(MACHINE);
             values.set(limit.name, "7").unwrap();
-            let after = values.to_core();
+            let after = values.to_all();
             let wanted = if limit.unit == Unit::Time { 7_000 } else { 7 };
             for (j, other) in LIMITS.iter().enumerate() {
                 let expected = if i == j { wanted } else { (other.read)(&before) };
@@ -266,11 +315,11 @@ mod tests {
         let mut values = Values::of(MACHINE);
         values.set("OUT_BYTES", "off").unwrap();
         values.set("MSG_RATE", "1000").unwrap();
-        assert_eq!((values.to_core().out_bytes, values.to_core().message_rate), (usize::MAX, 1_000));
+        assert_eq!((values.to_all().out_bytes, values.to_all().message_rate), (usize::MAX, 1_000));
         values.set("MSG_RATE", "off").unwrap();
-        assert_eq!(values.to_core().message_rate, 0);
+        assert_eq!(values.to_all().message_rate, 0);
         values.set("MSG_RATE", "0").unwrap();
-        assert_eq!(values.to_core().message_rate, 0);
+        assert_eq!(values.to_all().message_rate, 0);
     }
 
     #[test]

@@ -10,8 +10,9 @@ use super::error::{Place, SettingsError};
 use super::machine::Machine;
 use super::nearest::nearest;
 use super::password::Hash;
+use super::redis::OnRedis;
 use super::replay::{REPLAY, Replay};
-use super::table::{Arity, Role, SETTINGS, Setting};
+use super::table::{self, Arity, Role, Setting};
 use super::value::Refused;
 use super::{DEMO_USERS, Settings, file, help, limits, print};
 use crate::log::Level;
@@ -98,14 +99,16 @@ impl Settings {
             cookie_encoding: tethered_core::http::Encoding::Base64,
             origins: Vec::new(),
             require_origin: false,
+            connect_csrf: false,
             proxies: Vec::new(),
             allow_unsafe: false,
             heart_beat_ms: (0, 0),
             conformance: false,
             users: BTreeMap::new(),
+            redis: OnRedis::default(),
             limits: limits::Values::of(machine),
         };
-        for setting in SETTINGS {
+        for setting in table::all() {
             let values: &[&str] = if setting.default.is_empty() { &[] } else { &[setting.default] };
             if let Role::Set { apply, .. } = setting.role {
                 apply(&mut settings, values).expect("INVARIANT: the table's defaults are values of their settings");
@@ -173,9 +176,8 @@ impl Flags {
         let mut flags = Self { ask: Ask::Serve, config: None, given: Vec::new() };
         while let Some(argument) = parser.next().map_err(|e| stray_value(&e))? {
             let setting = match argument {
-                Arg::Long(name) => SETTINGS.iter().find(|s| s.name == name).ok_or_else(|| unknown_flag(name))?,
-                Arg::Short(short) => SETTINGS
-                    .iter()
+                Arg::Long(name) => table::all().find(|s| s.name == name).ok_or_else(|| unknown_flag(name))?,
+                Arg::Short(short) => table::all()
                     .find(|s| s.short == Some(short))
                     .ok_or_else(|| unknown(Place::Flag(format!("-{short}")), "flag", None))?,
                 Arg::Value(word) if flags.ask == Ask::Serve && word == REPLAY => {
@@ -206,7 +208,7 @@ impl Flags {
         let word = word.to_string_lossy().escape_debug().to_string();
         let names = [HASH_PASSWORD.to_owned(), REPLAY.to_owned()]
             .into_iter()
-            .chain(SETTINGS.iter().map(|s| format!("--{}", s.name)));
+            .chain(table::all().map(|s| format!("--{}", s.name)));
         let names: Vec<String> = names.collect();
         let near = nearest(&word, names.iter().map(String::as_str));
         Err(SettingsError::Word { nearest: near.map(str::to_owned), word })
@@ -248,8 +250,8 @@ fn read_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> 
         .collect();
     ours.sort();
     for (name, value) in ours {
-        let Some(setting) = SETTINGS.iter().find(|s| s.in_environment() && s.variable() == name) else {
-            let all: Vec<String> = SETTINGS.iter().filter(|s| s.in_environment()).map(Setting::variable).collect();
+        let Some(setting) = table::all().find(|s| s.in_environment() && s.variable() == name) else {
+            let all: Vec<String> = table::all().filter(|s| s.in_environment()).map(Setting::variable).collect();
             let near = nearest(&name, all.iter().map(String::as_str)).map(str::to_owned);
             return Err(unknown(Place::Variable(name), "setting", near));
         };
@@ -268,7 +270,7 @@ fn read_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> 
 }
 
 fn unknown_flag(name: &str) -> SettingsError {
-    let near = nearest(name, SETTINGS.iter().map(|s| s.name)).map(|near| format!("--{near}"));
+    let near = nearest(name, table::all().map(|s| s.name)).map(|near| format!("--{near}"));
     unknown(Place::Flag(format!("--{}", name.escape_debug())), "flag", near)
 }
 

@@ -13,6 +13,7 @@ mod machine;
 mod nearest;
 mod password;
 mod print;
+mod redis;
 mod replay;
 mod table;
 #[cfg(test)]
@@ -27,12 +28,13 @@ use tethered_core::http::Encoding;
 
 use crate::log::Level;
 
-pub(crate) use self::hub::ECHO;
+pub(crate) use self::hub::{CSRF_ATTRIBUTES, CSRF_HEADER, ECHO};
 
 pub use self::error::{Place, SettingsError};
 pub use self::load::{Command, Source, command};
 pub use self::machine::Machine;
 pub use self::password::{Hash, MEMORY_KIB_MAX, PASSES_MAX, PASSWORD_BYTES_MAX, PasswordError, hash_line};
+pub use self::redis::{Keys, OnRedis};
 pub use self::replay::{Of, Replay};
 pub use self::value::Listen;
 
@@ -59,6 +61,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// Whether WebSockets without an `Origin` are refused.
     pub require_origin: bool,
+    /// Whether a STOMP CONNECT must carry the session's CSRF token.
+    pub connect_csrf: bool,
     /// Believed proxies: addresses and networks in CIDR form.
     pub proxies: Vec<String>,
     /// Whether to start with settings that let strangers in.
@@ -69,6 +73,8 @@ pub struct Settings {
     pub conformance: bool,
     /// Who may log in, by name.
     pub users: BTreeMap<String, Hash>,
+    /// Sessions on a Redis.
+    pub redis: OnRedis,
     limits: limits::Values,
 }
 

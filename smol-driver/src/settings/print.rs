@@ -5,7 +5,7 @@ use std::fmt::Write;
 use toml::Value;
 
 use super::Settings;
-use super::table::{Role, SETTINGS, Shown};
+use super::table::{self, Role, Shown};
 
 /// The file's text. Passwords are in it as hashes only.
 pub(super) fn toml(settings: &Settings) -> String {
@@ -20,7 +20,7 @@ pub(super) fn toml(settings: &Settings) -> String {
 /// The same without the table of users.
 pub(super) fn without_users(settings: &Settings) -> String {
     let mut text = format!("# The settings in effect, tethered {}.\n", env!("CARGO_PKG_VERSION"));
-    for setting in SETTINGS {
+    for setting in table::all() {
         if let Role::Set { show, .. } = setting.role {
             let value = match show(settings) {
                 Shown::Bool(truth) => Value::from(truth),

@@ -3,6 +3,7 @@
 use tethered_core::http::Encoding;
 
 use super::Settings;
+use super::redis::REDIS;
 use super::value::{self, Listen, Refused};
 
 /// A setting, or something else that is asked for with a flag.
@@ -62,18 +63,21 @@ pub(super) enum Shown {
 pub(super) enum Group {
     Server,
     Sessions,
+    Redis,
     Access,
     Stomp,
     Other,
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 5] = [Self::Server, Self::Sessions, Self::Access, Self::Stomp, Self::Other];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Server, Self::Sessions, Self::Redis, Self::Access, Self::Stomp, Self::Other];
 
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::Server => "Server",
             Self::Sessions => "Sessions",
+            Self::Redis => "Sessions on a Redis",
             Self::Access => "Who may connect",
             Self::Stomp => "STOMP and limits",
             Self::Other => "Other",
@@ -98,8 +102,12 @@ impl Setting {
     }
 }
 
-/// Every setting, in the order of the help.
-pub(super) const SETTINGS: &[Setting] = &[
+/// Every setting, in the order of the help as far as they stand under one heading.
+pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(REDIS)
+}
+
+const SETTINGS: &[Setting] = &[
     Setting {
         name: "listen",
         short: None,
@@ -257,6 +265,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "connect-csrf",
+        short: None,
+        group: Group::Access,
+        arity: Arity::Switch,
+        placeholder: "",
+        default: "false",
+        help: &[
+            "Ask for the session's CSRF token in STOMP CONNECT too: in",
+            "the header X-CSRF-TOKEN, as GET /csrf gives it.",
+        ],
+        role: Role::Set {
+            apply: |s, values| one(values, value::switch).map(|v| s.connect_csrf = v),
+            show: |s| Shown::Bool(s.connect_csrf),
+        },
+    },
+    Setting {
         name: "proxy",
         short: None,
         group: Group::Access,
@@ -380,9 +404,15 @@ pub(super) const SETTINGS: &[Setting] = &[
 /// The longest session timeout: the hub takes ten years.
 const TIMEOUT_MS_MAX: u64 = 3_650 * 86_400_000;
 
-fn one<T>(values: &[&str], parse: impl FnOnce(&str) -> Result<T, Refused>) -> Result<T, Refused> {
+/// The last value of those that were written.
+pub(super) fn one<T>(values: &[&str], parse: impl FnOnce(&str) -> Result<T, Refused>) -> Result<T, Refused> {
     match values {
         [.., last] => parse(last),
         [] => Err(Refused("its value is missing".to_owned())),
     }
+}
+
+/// A word for the printed configuration.
+pub(super) fn text(word: &str) -> Shown {
+    Shown::Text(word.to_owned())
 }

@@ -56,6 +56,7 @@ fn defaults() {
     assert_eq!(s.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["localhost:8080"]);
     assert_eq!((s.session_timeout_ms, s.touch_interval_ms, s.heart_beat_ms), (1_800_000, 1_000, (0, 0)));
     assert_eq!((s.log, s.cookie.as_str(), s.conformance, s.require_origin), (Level::Info, "SESSION", false, false));
+    assert!(!s.connect_csrf);
     assert!(s.origins.is_empty() && s.proxies.is_empty() && s.has_demo_users() && s.warnings().is_empty());
     assert_eq!(s.users.keys().collect::<Vec<_>>(), ["luke", "rob"]);
     assert!(s.users.values().all(|hash| hash.verify(b"password")));
@@ -274,6 +275,7 @@ fn the_printed_configuration_is_accepted_and_the_same() {
             "--proxy=10.0.0.0/8",
             "--cookie-encoding=plain",
             "--require-origin",
+            "--connect-csrf",
         ],
         &[
             "--allow-unsafe",
@@ -336,7 +338,7 @@ fn what_is_to_be_replayed() {
 #[test]
 fn help_names_every_flag_limit_unit_and_default() {
     let text = printed(run(&["--help"], &[], ""));
-    for setting in table::SETTINGS {
+    for setting in table::all() {
         assert!(text.contains(&format!("--{}", setting.name)), "{}", setting.name);
         if setting.arity != table::Arity::Switch && !setting.default.is_empty() {
             assert!(text.contains(&format!("Default: {}.", setting.default)), "{}", setting.name);

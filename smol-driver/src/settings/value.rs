@@ -13,7 +13,7 @@ use crate::log::Level;
 pub(super) struct Refused(pub(super) String);
 
 impl Refused {
-    fn new(value: &str, rest: &str) -> Self {
+    pub(super) fn new(value: &str, rest: &str) -> Self {
         Self(format!("\"{}\" {rest}", value.escape_debug()))
     }
 }

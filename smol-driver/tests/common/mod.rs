@@ -1,9 +1,16 @@
 //! A server on a thread of its own, and a client that blocks.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each file of tests uses its own part")]
 
+pub mod keys;
+pub mod process;
+pub mod redis;
+pub mod spring;
+pub mod web;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,7 +21,7 @@ use tethered_core::hub::{Change, Delivery, DeliveryKind, Hub, Payload, Request, 
 use tethered_core::ids::{CallId, ClientId, SocketId};
 use tethered_core::session::{Cause, Op};
 use tethered_core::ws::{Opcode, write_masked_frame};
-use tethered_smol::{Application, Clock, Context, End, Handle, Level, Listeners, Log, Server};
+use tethered_smol::{Application, Clock, Context, End, Handle, Level, Listeners, Log, RedisOptions, Server};
 
 pub const PATH: &str = "/echo/websocket";
 
@@ -92,7 +99,10 @@ pub fn start(config: Config) -> Running {
 
 pub fn prepare(config: Config) -> Prepared {
     let clock = Clock::start();
-    let hub = Hub::new(config, [1; 16], clock.now()).expect("the configuration is sound");
+    // No two are alike: hubs tell each other apart by it.
+    static SEED: AtomicU8 = AtomicU8::new(1);
+    let seed = [SEED.fetch_add(1, Ordering::Relaxed); 16];
+    let hub = Hub::new(config, seed, clock.now()).expect("the configuration is sound");
     let listeners = Listeners::bind("127.0.0.1:0").expect("a port is free");
     let address = listeners.addresses()[0];
     let (sender, told) = channel();
@@ -101,6 +111,12 @@ pub fn prepare(config: Config) -> Prepared {
 }
 
 impl Prepared {
+    /// Connects it to a Redis once it runs.
+    pub fn with_redis(mut self, options: &RedisOptions) -> Self {
+        self.server.redis(options).expect("no certificates are needed");
+        self
+    }
+
     pub fn run(self) -> Running {
         let Self { address, server, told } = self;
         let handle = server.handle();

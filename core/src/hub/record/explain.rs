@@ -219,7 +219,9 @@ impl Explainer {
                 self.calls.retain(|open| open != call);
                 match answer {
                     Answer::Lost => self.say(format_args!("the store gives no answer")),
-                    Answer::Gone => self.say(format_args!("the store answers: there is no such session")),
+                    Answer::Gone | Answer::Vanished => {
+                        self.say(format_args!("the store answers: there is no such session"));
+                    }
                     Answer::Alive { ttl_ms: Some(ms), .. } => {
                         self.say(format_args!("the store answers: alive for {ms} ms"));
                     }

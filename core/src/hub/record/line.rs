@@ -8,10 +8,12 @@ use core::net::IpAddr;
 
 use bytes::Bytes;
 
+use super::redis::{self, Kept};
 use super::text::{BadLine, Words};
 use crate::http;
 use crate::hub::{Change, Open, Response};
 use crate::ids::{CallId, ClientId, SocketId};
+use crate::redis::Connection;
 use crate::session::{Answer, Cause, Record};
 use crate::time::{Instant, Now};
 
@@ -32,12 +34,18 @@ pub(super) enum Input {
     Closed { socket: SocketId },
     Activity { client: ClientId },
     Answered { call: CallId, answer: Answer },
+    Reply { call: CallId, reply: Kept },
+    Notification { node: u32, channel: Vec<u8>, payload: Vec<u8> },
+    Connected { connection: Connection },
+    Disconnected { connection: Connection },
+    Relayed { publication: Vec<u8> },
     Notice { session: String, notice: Notice },
     NoticesOn,
     NoticesLost,
     Tick,
     Respond { socket: SocketId, response: Box<Response> },
     Publish { to: To, message: Message },
+    Announce { body: Vec<u8> },
     Answer { client: ClientId, destination: String, subscription: String, message: Message },
     Send { client: ClientId, payload: Payload },
     End { who: Who, cause: Cause },
@@ -128,6 +136,14 @@ impl Input {
             "answered" => {
                 Self::Answered { call: CallId::from_raw(words.id("the id of a call")?), answer: answer(words)? }
             }
+            "reply" => Self::Reply { call: CallId::from_raw(words.id("the id of a call")?), reply: Kept::read(words)? },
+            "notification" => {
+                let node = words.map("the number of a node", |word| word.parse().ok())?;
+                Self::Notification { node, channel: words.bytes()?, payload: words.bytes()? }
+            }
+            "connected" => Self::Connected { connection: redis::connection(words)? },
+            "disconnected" => Self::Disconnected { connection: redis::connection(words)? },
+            "relayed" => Self::Relayed { publication: words.bytes()? },
             "notice" => Self::Notice { session: words.text()?, notice: notice(words)? },
             "notices" => words.map("on or lost", |word| match word {
                 "on" => Some(Self::NoticesOn),
@@ -143,6 +159,7 @@ impl Input {
                 };
                 Self::Publish { to, message: message(words)? }
             }
+            "announce" => Self::Announce { body: words.bytes()? },
             "answer" => Self::Answer {
                 client: client(words)?,
                 destination: words.text()?,
@@ -206,9 +223,10 @@ fn notice(words: &mut Words<'_>) -> Result<Notice, BadLine> {
 }
 
 fn answer(words: &mut Words<'_>) -> Result<Answer, BadLine> {
-    match choice(words, &["lost", "gone", "alive"], "lost, gone or alive")? {
+    match choice(words, &["lost", "gone", "vanished", "alive"], "lost, gone, vanished or alive")? {
         0 => return Ok(Answer::Lost),
         1 => return Ok(Answer::Gone),
+        2 => return Ok(Answer::Vanished),
         _ => {}
     }
     let ttl_ms = if words.clone().option("ttl=") == Some("never") {
@@ -303,8 +321,8 @@ const CAUSES: [Cause; 11] = [
     Cause::Peer,
 ];
 const HEADERS: &str = "headers= and their number";
-const KIND: &str = "an input: open, received, sent, closed, activity, answered, notice, notices, tick, respond, publish, \
-                    answer, send, end, drain or begin";
+const KIND: &str = "an input: open, received, sent, closed, activity, answered, reply, notification, connected, \
+                    disconnected, relayed, notice, notices, tick, respond, publish, announce, answer, send, end, drain or begin";
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::config::Protocol;
 use crate::hub::Hub;
-use crate::hub::socket::{NONE, Role};
+use crate::hub::socket::{NONE, Phase, Role};
 use crate::ids::{ClientId, SocketId};
 use crate::time::Instant;
 use crate::ws;
@@ -37,8 +37,9 @@ impl View {
         let at = hub.sockets.get(socket.slot(), socket.generation())?;
         let endpoint = usize::from(at.endpoint);
         let speaks = at.role == Role::Ws;
-        let session = hub.clients.slot(at.client).map(|client| client.session);
-        let life = session.and_then(|session| hub.registry.life(session));
+        let client = hub.clients.slot(at.client).filter(|client| client.phase != Phase::Over);
+        let session = if client.is_some() { hub.under(at.client) } else { NONE };
+        let life = hub.registry.life(session);
         let cold = at.cold.as_ref();
         Some(Self {
             role: at.role,
@@ -47,12 +48,12 @@ impl View {
             moved: cold.map_or(Instant::NEVER, |cold| cold.output.moved()),
             path: hub.paths.get(endpoint).filter(|_| speaks).cloned(),
             stomp: hub.config.endpoints.get(endpoint).is_some_and(|endpoint| endpoint.protocol == Protocol::Stomp),
-            client: (at.client != NONE).then(|| hub.client_id(at.client)),
-            principal: session.and_then(|session| hub.registry.principal(session)),
-            session: session.and_then(|session| hub.registry.id(session).cloned()),
-            deadline: life.map(|life| life.deadline()),
-            activity: life.map(|life| life.last_activity()),
-            holds: life.map(|life| life.holds()),
+            client: client.map(|_| hub.client_id(at.client)),
+            principal: hub.registry.principal(session),
+            session: hub.registry.id(session).cloned(),
+            deadline: life.map(|(life, _)| life.deadline()),
+            activity: life.map(|(_, pulse)| pulse.activity()),
+            holds: life.map(|(life, _)| life.holds()),
         })
     }
 

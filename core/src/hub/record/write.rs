@@ -6,6 +6,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use super::redis::push_reply;
 use super::text::{push_bytes, push_option, push_stamp, push_text, push_word};
 use crate::hub::{Change, Event, Message, Notice, Open, Payload, Response, To, Who};
 use crate::ids::{CallId, ClientId, SocketId};
@@ -69,6 +70,22 @@ impl Recorder {
                 push_word(line, Id::from(*call));
                 push_answer(line, answer);
             }),
+            Event::Reply { call, reply } => self.line(now, "reply", |line| {
+                push_word(line, Id::from(*call));
+                push_reply(line, *reply);
+            }),
+            Event::Notification { node, channel, payload } => self.line(now, "notification", |line| {
+                push_word(line, node);
+                push_bytes(line, channel);
+                push_bytes(line, payload);
+            }),
+            Event::Connected { connection } => {
+                self.line(now, "connected", |line| push_word(line, connection.as_str()));
+            }
+            Event::Disconnected { connection } => {
+                self.line(now, "disconnected", |line| push_word(line, connection.as_str()));
+            }
+            Event::Relayed { publication } => self.line(now, "relayed", |line| push_bytes(line, publication)),
             Event::Notice { session, notice } => self.line(now, "notice", |line| {
                 push_text(line, session);
                 match notice {
@@ -125,6 +142,10 @@ impl Recorder {
             }
             push_message(line, message);
         });
+    }
+
+    pub(crate) fn announce(&mut self, now: Now, body: &[u8]) {
+        self.line(now, "announce", |line| push_bytes(line, body));
     }
 
     pub(crate) fn answer(
@@ -206,6 +227,7 @@ fn push_answer(line: &mut String, answer: &Answer) {
     match answer {
         Answer::Lost => push_word(line, "lost"),
         Answer::Gone => push_word(line, "gone"),
+        Answer::Vanished => push_word(line, "vanished"),
         Answer::Alive { ttl_ms, record } => {
             push_word(line, "alive");
             match ttl_ms {

@@ -1,0 +1,2 @@
+redis.call('TIME')
+return redis.call('DEL', KEYS[1])

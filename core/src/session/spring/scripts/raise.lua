@@ -1,0 +1,1 @@
+return raise(KEYS[1], tonumber(ARGV[1]))
