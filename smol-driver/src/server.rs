@@ -5,7 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smol::channel::Receiver;
 use smol::future::FutureExt;
@@ -42,6 +42,8 @@ pub struct Server<A: Application> {
     /// By when the drain that is under way is over.
     drained: Option<time::Instant>,
     timer: Option<(Instant, Timer)>,
+    /// Something came soon after the last time that there was nothing to do.
+    dense: bool,
     recording: Option<Recording>,
     redis: Option<Redis>,
 }
@@ -58,6 +60,15 @@ pub enum End {
     },
     /// At once, as it was told.
     Stopped,
+}
+
+/// What is known to be left to do after a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum More {
+    Nothing,
+    /// The sockets that something was new about may have more.
+    Sockets,
+    Certainly,
 }
 
 #[derive(Debug)]
@@ -92,6 +103,7 @@ impl<A: Application> Server<A> {
             paused: None,
             drained: None,
             timer: None,
+            dense: false,
             recording: None,
             redis: None,
         })
@@ -133,18 +145,21 @@ impl<A: Application> Server<A> {
     }
 
     async fn serve(mut self) -> io::Result<(End, A)> {
-        let mut turns = 0;
+        let (mut turns, mut lingers) = (0, false);
         loop {
+            self.ready.look(if lingers { self.linger() } else { Duration::ZERO })?;
             let now = self.clock.now();
-            let busy = self.turn(now)?;
+            let more = self.turn(now);
             if let Some(end) = self.end(now) {
                 self.write_recording(now);
                 return Ok((end, self.app));
             }
-            if !busy {
+            if more == More::Nothing {
                 turns = 0;
                 self.write_recording(now);
                 self.wait(now).await?;
+                // Where the next one comes soon it is cheaper to wait for it here than to have the reactor woken.
+                self.dense = self.clock.now().mono.since(now.mono) <= LINGER_MS;
             } else if turns == TURNS_AT_A_STRETCH {
                 turns = 0;
                 self.write_recording(now);
@@ -152,11 +167,20 @@ impl<A: Application> Server<A> {
             } else {
                 turns += 1;
             }
+            // What Redis answers is a matter of other tasks on this thread.
+            lingers = more == More::Sockets && self.dense && self.redis.is_none();
         }
     }
 
-    /// Does what there is to do, so much of it. Returns whether there may be more.
-    fn turn(&mut self, now: Now) -> io::Result<bool> {
+    /// How long to wait for sockets only, with all else waiting.
+    fn linger(&self) -> Duration {
+        let now = self.clock.now().mono;
+        let due = self.due().map_or(LINGER_MS, |due| due.since(now));
+        Duration::from_millis(due.min(LINGER_MS))
+    }
+
+    /// Does what there is to do, so much of it.
+    fn turn(&mut self, now: Now) -> More {
         let Self { ready, connections, listeners, hub, .. } = self;
         let changes = ready.changes(|change| match change.token.checked_sub(LISTENERS) {
             None => connections.changed(hub, now, change),
@@ -165,7 +189,7 @@ impl<A: Application> Server<A> {
                     listener.readable = true;
                 }
             }
-        })?;
+        });
         let heard = self.redis.as_ref().is_some_and(|redis| redis.hear(&mut self.hub, now));
         let called = self.take_calls(now);
         let accepting = self.accept(now);
@@ -180,7 +204,13 @@ impl<A: Application> Server<A> {
         }
         self.log.tell_suppressed(now);
         let left = self.hub.next_deadline().is_some_and(|(at, _)| at <= now.mono);
-        Ok(changes > 0 || heard || called || accepting || left || self.connections.is_busy())
+        if heard || called || accepting || left || self.connections.is_busy() {
+            More::Certainly
+        } else if changes > 0 {
+            More::Sockets
+        } else {
+            More::Nothing
+        }
     }
 
     fn write_recording(&mut self, now: Now) {
@@ -342,10 +372,13 @@ impl<A: Application> Server<A> {
 
     /// Sleeps until something happens or is due.
     async fn wait(&mut self, now: Now) -> io::Result<()> {
-        let hub = self.hub.next_deadline().map(|(at, _)| at);
-        let due = [hub, self.paused, self.drained, self.log.next_deadline()].into_iter().flatten().min();
-        self.set_timer(now, due);
+        self.set_timer(now, self.due());
         poll_fn(|cx| self.poll_anything(cx)).await
+    }
+
+    fn due(&self) -> Option<time::Instant> {
+        let hub = self.hub.next_deadline().map(|(at, _)| at);
+        [hub, self.paused, self.drained, self.log.next_deadline()].into_iter().flatten().min()
     }
 
     fn poll_anything(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
@@ -392,7 +425,9 @@ const ACCEPTS_A_TURN: usize = 64;
 /// How many calls from outside are taken in one turn.
 const CALLS_A_TURN: usize = 64;
 /// After so many turns without a pause other tasks get theirs.
-const TURNS_AT_A_STRETCH: u32 = 64;
+const TURNS_AT_A_STRETCH: u32 = 16;
+/// How long the thread waits for sockets alone, where they are busy.
+const LINGER_MS: u64 = 1;
 /// How long accepting pauses where there is no room.
 const PAUSE_MS: u64 = 100;
 /// How long a drain may take.

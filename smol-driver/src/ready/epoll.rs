@@ -1,10 +1,12 @@
 //! One edge-triggered epoll for all sockets.
 
+use std::fmt;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
@@ -13,9 +15,10 @@ use smol::Async;
 use super::Change;
 
 /// Holds the sockets. A socket leaves by being closed.
-#[derive(Debug)]
 pub(crate) struct Ready {
     epoll: Async<OwnedFd>,
+    /// What was told last.
+    events: Vec<Event>,
 }
 
 /// A socket that is watched.
@@ -24,7 +27,8 @@ pub(crate) struct Watched<T>(T);
 
 impl Ready {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { epoll: Async::new_nonblocking(epoll::create(CreateFlags::CLOEXEC)?)? })
+        let epoll = Async::new_nonblocking(epoll::create(CreateFlags::CLOEXEC)?)?;
+        Ok(Self { epoll, events: Vec::with_capacity(EVENTS) })
     }
 
     /// Watches a socket, which has to be non-blocking, from now until it is dropped.
@@ -34,14 +38,19 @@ impl Ready {
         Ok(Watched(socket))
     }
 
-    /// Tells what is new, without waiting; not more than some at a time.
-    pub(crate) fn changes(&mut self, mut each: impl FnMut(Change)) -> io::Result<usize> {
-        let mut space = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
-        let events = match epoll::wait(self.epoll.get_ref(), &mut space, Some(&NOW)) {
-            Err(Errno::INTR) => return Ok(0),
-            result => result?.0,
-        };
-        for event in &*events {
+    /// Looks for what is new, not more than some at a time, and blocks the thread for it, not longer than this.
+    pub(crate) fn look(&mut self, most: Duration) -> io::Result<()> {
+        self.events.clear();
+        let most = Timespec { tv_sec: 0, tv_nsec: most.subsec_nanos().into() };
+        match epoll::wait(self.epoll.get_ref(), spare_capacity(&mut self.events), Some(&most)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells what the last look found. Returns how much.
+    pub(crate) fn changes(&mut self, mut each: impl FnMut(Change)) -> usize {
+        for event in &self.events {
             let (flags, data) = (event.flags, event.data);
             each(Change {
                 token: data.u64() as usize,
@@ -51,12 +60,18 @@ impl Ready {
                 failed: flags.intersects(EventFlags::ERR),
             });
         }
-        Ok(events.len())
+        self.events.len()
     }
 
     /// Waits until something is new.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.epoll.poll_readable(cx)
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready").field("epoll", &self.epoll).finish_non_exhaustive()
     }
 }
 
@@ -73,4 +88,3 @@ impl<T> Watched<T> {
 }
 
 const EVENTS: usize = 512;
-const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

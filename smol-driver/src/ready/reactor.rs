@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use smol::Async;
 
@@ -50,15 +51,20 @@ impl Ready {
         Ok(watched)
     }
 
-    /// Tells what is new, without waiting. A socket may be told of in vain.
-    #[expect(clippy::unnecessary_wraps, reason = "the other way can fail")]
-    pub(crate) fn changes(&mut self, mut each: impl FnMut(Change)) -> io::Result<usize> {
+    /// The reactor tells by itself, and is not waited for here.
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the other way can fail")]
+    pub(crate) fn look(&mut self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Tells what is new. A socket may be told of in vain.
+    pub(crate) fn changes(&mut self, mut each: impl FnMut(Change)) -> usize {
         let sockets = std::mem::take(&mut lock(&self.0).sockets);
         for socket in &sockets {
             socket.listed.store(false, Ordering::Release);
             each(Change { token: socket.token, readable: true, writable: true, ending: false, failed: false });
         }
-        Ok(sockets.len())
+        sockets.len()
     }
 
     /// Waits until something is new.
