@@ -1,10 +1,11 @@
 //! A hub full of logged-in STOMP clients, made through the same doors as in a server.
 
 use bytes::BytesMut;
-use tethered_core::config::Config;
+use tethered_core::config::{Config, Store};
 use tethered_core::http;
 use tethered_core::hub::{Action, Change, Event, Hub, Open, Response};
 use tethered_core::ids::{ClientId, SocketId};
+use tethered_core::session::{Answer, Op, Record};
 use tethered_core::stomp::{Command, Encoder, Version};
 use tethered_core::time::{Instant, Now, UnixMillis};
 use tethered_core::ws::{self, Opcode};
@@ -30,12 +31,16 @@ pub struct Member {
 }
 
 impl Crowd {
-    /// `count` clients who subscribed to `topic` under one of `ids` subscription ids, and to a queue of their own.
+    /// `count` clients who subscribed to `topic` under one of `ids` subscription ids, and to a queue of their own. Their
+    /// sessions are in `store`; if that is outside, everybody is logged in there, and no session ever ends.
     ///
     /// # Panics
     /// If the hub does not take them.
-    pub fn new(count: usize, ids: usize, topic: &str) -> Self {
-        let mut config = Config::default();
+    pub fn new(count: usize, ids: usize, topic: &str, store: Store) -> Self {
+        let in_memory = store == Store::Memory;
+        let mut config = Config { store, ..Config::default() };
+        // Nobody here ends a session behind the hub's back.
+        (config.session.check_interval_ms, config.session.sweep_interval_ms) = (DAY_MS, DAY_MS);
         let most = u32::try_from(count).expect("a number of clients") + 16;
         let limits = &mut config.limits;
         (limits.total, limits.per_address, limits.sessions) = (most, most, most);
@@ -48,13 +53,13 @@ impl Crowd {
         for n in 0..count {
             // They come one after the other, so that the timers of one's arrival are over when the next ones are there.
             crowd.pass(1);
-            crowd.enter(n, n % ids.max(1), topic);
+            let cookie = if in_memory { crowd.log_in(n) } else { plain_cookie(n) };
+            crowd.enter(n, &cookie, n % ids.max(1), topic);
         }
         crowd
     }
 
-    fn enter(&mut self, n: usize, id: usize, topic: &str) {
-        let cookie = self.log_in(n);
+    fn enter(&mut self, n: usize, cookie: &str, id: usize, topic: &str) {
         let open = Open { token: n as u64, address: None, secure: false };
         let socket = self.hub.open(self.now, open).expect("room");
         self.clients.push(Member { socket, client: None });
@@ -111,6 +116,9 @@ impl Crowd {
                         written += len;
                     }
                     Action::Joined { client, token, .. } => self.clients[token as usize].client = Some(client),
+                    Action::Session { call: Some(call), op } => {
+                        self.hub.handle(self.now, Event::Answer { call, answer: answer(&op) });
+                    }
                     _ => {}
                 }
             }
@@ -127,6 +135,25 @@ impl Crowd {
         self.now.wall = self.now.wall.after(ms);
     }
 }
+
+/// The cookie of a session in a store outside: its id in Base64.
+fn plain_cookie(n: usize) -> String {
+    http::cookie::encode_value(&format!("{n:036}"), http::Encoding::Base64)
+}
+
+/// What a store outside answers: everybody whose id is a number is logged in.
+fn answer(op: &Op) -> Answer {
+    let record = match op {
+        Op::Load { id } => {
+            let principal = format!("user-{}", id.parse::<usize>().expect("a number"));
+            Some(Box::new(Record { id: id.clone(), principal: Some(principal.into()), attributes: vec![] }))
+        }
+        _ => None,
+    };
+    Answer::Alive { ttl_ms: Some(DAY_MS), record }
+}
+
+const DAY_MS: u64 = 86_400_000;
 
 /// A client's STOMP frame as it travels: masked, in one text message.
 pub fn masked(command: Command, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {

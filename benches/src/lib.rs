@@ -32,7 +32,10 @@ pub type Named<T> = (&'static str, Box<T>);
 pub fn readers(case: Case, chunk: usize) -> Vec<Named<dyn Reads>> {
     let wire = case.wire();
     let feed = || Feed::new(&wire, chunk);
-    let mut all: Vec<Named<dyn Reads>> = vec![("tethered", Box::new(ours::Reader::new(feed())))];
+    let mut all: Vec<Named<dyn Reads>> = vec![
+        ("tethered", Box::new(ours::Reader::new(feed()))),
+        ("tethered, one buffer for all", Box::new(ours::SharedReader::new(feed()))),
+    ];
     #[cfg(feature = "peers")]
     all.extend(peers::readers(feed));
     all.iter_mut()

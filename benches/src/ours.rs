@@ -1,13 +1,20 @@
 //! tethered's own reader and writer.
 
-use tethered_core::ws::{Assembler, Incoming, Limits, Role, encode_head, write_frame};
+use tethered_core::ws::{self, Assembler, Incoming, Limits, Role, encode_head, write_frame};
 
 use crate::feed::{Feed, Sink};
 use crate::wire::{Case, MESSAGE_MAX, Tally};
 use crate::{Reads, Writes};
 
-/// An [`Assembler`] in a plain read loop with one buffer.
+/// A [`ws::Reader`], for a connection with a buffer of its own.
 pub struct Reader {
+    feed: Feed,
+    reader: ws::Reader,
+    limits: Limits,
+}
+
+/// An [`Assembler`] behind one buffer that all connections share, as in a server with many of them.
+pub struct SharedReader {
     feed: Feed,
     assembler: Assembler,
     limits: Limits,
@@ -26,16 +33,46 @@ pub struct Writer {
 /// A head for each frame and the payload as it lies, as for `writev`: what many receivers of one message share.
 pub struct LendingWriter(Writer);
 
+/// As large as any implementation must take.
+fn limits() -> Limits {
+    Limits { frame_bytes: MESSAGE_MAX as u64, message_bytes: MESSAGE_MAX as u64, ..Limits::default() }
+}
+
 impl Reader {
-    /// Reads from `feed`, into a buffer of its chunk size.
+    /// Reads from `feed`.
     pub fn new(feed: Feed) -> Self {
-        let limits = Limits { frame_bytes: MESSAGE_MAX as u64, message_bytes: MESSAGE_MAX as u64, ..Limits::default() };
-        let buffer = vec![0; feed.chunk()];
-        Self { feed, assembler: Assembler::new(Role::Server), limits, buffer, partial: Vec::new() }
+        Self { feed, reader: ws::Reader::new(Role::Server), limits: limits() }
     }
 }
 
 impl Reads for Reader {
+    fn read(&mut self) -> Tally {
+        self.feed.rewind();
+        let mut tally = Tally::default();
+        loop {
+            let len = self.feed.read(self.reader.room(self.feed.chunk()));
+            if len == 0 {
+                return tally;
+            }
+            self.reader.filled(len);
+            while let Some(incoming) = self.reader.next(&self.limits).expect("the frames are right") {
+                if let Incoming::Text(bytes) | Incoming::Binary(bytes) = incoming {
+                    tally.add(bytes);
+                }
+            }
+        }
+    }
+}
+
+impl SharedReader {
+    /// Reads from `feed`, into a buffer of its chunk size.
+    pub fn new(feed: Feed) -> Self {
+        let buffer = vec![0; feed.chunk()];
+        Self { feed, assembler: Assembler::new(Role::Server), limits: limits(), buffer, partial: Vec::new() }
+    }
+}
+
+impl Reads for SharedReader {
     fn read(&mut self) -> Tally {
         self.feed.rewind();
         let mut tally = Tally::default();

@@ -8,6 +8,7 @@ extern crate std;
 
 pub mod broker;
 pub mod config;
+pub(crate) mod heap;
 pub mod http;
 pub mod hub;
 pub mod ids;

@@ -247,7 +247,11 @@ fn what_was_queued_after_the_deadline_is_announced_once_it_may_pass() {
             server.send(other, handshake("/stomp", COOKIE).as_bytes());
         }
         server.jump_to(deadline);
+        server.pause();
         publish(&mut server);
+        let told = |action| matches!(action, Action::Write { socket: of, .. } if of == socket);
+        assert!(!std::iter::from_fn(|| server.hub.poll()).any(told), "nobody is told to write what is not lent");
+        server.resume();
         server.say(socket, "SEND", &[("destination", "/topic/a")], "held too");
         assert_eq!(server.output(socket), b"", "{open}: held");
         answer_all(&mut server, TIMEOUT_MS);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ATOMS: &[&str] = &["ids", "index", "queue", "random", "slab", "time", "wheel"];
+const ATOMS: &[&str] = &["heap", "ids", "index", "queue", "random", "slab", "time", "wheel"];
 const LANGUAGES: &[&str] = &["http", "redis", "stomp", "ws"];
 const BOOKS: &[&str] = &["broker", "session"];
 

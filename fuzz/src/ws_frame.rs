@@ -1,8 +1,8 @@
 //! Target `ws_frame`: a peer's bytes. Byte 0 steers role and limits, byte 1 the size of the pieces, the rest is the stream.
 
 use tethered_core::ws::{
-    Assembler, CloseFrame, Decoder, Head, Incoming, Limits, Opcode, Role, Violation, close_payload, is_close_code,
-    write_frame, write_masked_frame,
+    Assembler, CloseFrame, Decoder, Head, Incoming, Limits, Opcode, Reader, Role, Violation, close_payload,
+    is_close_code, write_frame, write_masked_frame,
 };
 
 /// Runs one input; panics where an invariant breaks.
@@ -15,6 +15,8 @@ pub fn run(data: &[u8]) {
     assert_eq!(whole, model(role, &limits, stream), "against the model");
     assert_eq!(whole, events(role, &limits, stream, usize::from(*size) + 1), "in pieces");
     assert_eq!(whole, events(role, &limits, stream, 1), "byte by byte");
+    assert_eq!(whole, read(role, &limits, stream, usize::from(*size) + 1), "read in pieces");
+    assert_eq!(whole, read(role, &limits, stream, stream.len().max(1)), "read");
     let frames = decoded(role, stream, stream.len().max(1));
     assert_eq!(frames, decoded(role, stream, usize::from(*size) + 1), "frames in pieces");
     assert_eq!(frames, decoded(role, stream, 1), "frames byte by byte");
@@ -51,6 +53,33 @@ fn events(role: Role, limits: &Limits, stream: &[u8], size: usize) -> Vec<Seen> 
         }
         assert!(input.is_empty());
         assert!(partial.len() as u64 <= limits.message_bytes.saturating_add(Head::CONTROL_BYTES));
+    }
+    seen
+}
+
+/// What a reader makes of the stream when at most `size` bytes are read at a time.
+fn read(role: Role, limits: &Limits, mut stream: &[u8], size: usize) -> Vec<Seen> {
+    let (mut reader, mut seen) = (Reader::new(role), Vec::new());
+    while !stream.is_empty() {
+        let room = reader.room(size);
+        let len = room.len().min(stream.len());
+        room[..len].copy_from_slice(&stream[..len]);
+        stream = &stream[len..];
+        reader.filled(len);
+        loop {
+            match reader.next(limits) {
+                Ok(Some(incoming)) => seen.push(owned(incoming)),
+                Ok(None) => break,
+                Err(violation) => {
+                    assert_eq!(reader.next(limits), Err(violation), "it lasts");
+                    seen.push(Seen::Violation(violation));
+                    return seen;
+                }
+            }
+        }
+        if len % 3 == 0 {
+            reader.release();
+        }
     }
     seen
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tethered_benches::crowd::Crowd;
 use tethered_benches::meter::{Counting, cpu_time, live_bytes};
+use tethered_core::config::Store;
 use tethered_core::hub::{Event, Message, To};
 use tethered_core::ids::ClientId;
 use tethered_core::session::Op;
@@ -34,7 +35,7 @@ fn fanout() {
     println!("| ---: | ---: | ---: | ---: | ---: |");
     for (receivers, ids, body) in [(1, 1, 128), (100, 3, 128), (10_000, 3, 128), (10_000, 3, 4_096), (10_000, 32, 128)]
     {
-        let mut crowd = Crowd::new(receivers, ids, "/topic/news");
+        let mut crowd = Crowd::new(receivers, ids, "/topic/news", Store::Memory);
         let body = vec![b'x'; body];
         let message = Message { content_type: Some("text/plain"), headers: &[], body: &body };
         let times = (200_000 / receivers).max(5);
@@ -58,7 +59,7 @@ fn fanout() {
 fn touch() {
     const ALL: usize = 1_000_000;
     const HOT: usize = 1_000;
-    let mut crowd = Crowd::new(ALL, 3, "/topic/news");
+    let mut crowd = Crowd::new(ALL, 3, "/topic/news", Store::Memory);
     let made = crowd.now.mono;
     println!("| {ALL} bound sessions, the store in memory | ns each |");
     println!("| --- | ---: |");
@@ -167,16 +168,10 @@ fn ticks(crowd: &mut Crowd, span_ms: u64, count: usize) -> f64 {
 
 /// Bytes that the hub holds for an idle client with a session of its own and two subscriptions.
 fn memory() {
-    println!("| clients | bytes each | of which its session in the store in memory |");
-    println!("| ---: | ---: | ---: |");
+    println!("| clients | sessions in memory | of which in the store | sessions outside |");
+    println!("| ---: | ---: | ---: | ---: |");
     for count in [10_000, 100_000, 1_000_000] {
-        let before = live_bytes();
-        let mut crowd = Crowd::new(count, 3, "/topic/news");
-        // The timers of the logins are over then, and no ping is due.
-        crowd.pass(15_000);
-        crowd.settle();
-        let held = live_bytes() - before - crowd.clients.capacity() * size_of_val(&crowd.clients[0]);
-        drop(crowd);
+        let [memory, external] = [Store::Memory, Store::External].map(|store| idle(count, store));
         let before = live_bytes();
         let mut store = Memory::new([1; 16], 1_800_000, u32::MAX, Instant::default());
         for n in 0..count {
@@ -184,7 +179,17 @@ fn memory() {
             let op = Op::Create { id, principal: Some(format!("user-{n}").into()), attributes: vec![] };
             store.execute(Instant::default(), &op);
         }
-        let store = live_bytes() - before;
-        println!("| {count} | {:.0} | {:.0} |", held as f64 / count as f64, store as f64 / count as f64);
+        let store = (live_bytes() - before) as f64 / count as f64;
+        println!("| {count} | {memory:.0} | {store:.0} | {external:.0} |");
     }
+}
+
+fn idle(count: usize, store: Store) -> f64 {
+    let before = live_bytes();
+    let mut crowd = Crowd::new(count, 3, "/topic/news", store);
+    // The timers of the logins are over then, and no ping is due.
+    crowd.pass(15_000);
+    crowd.settle();
+    let held = live_bytes() - before - crowd.clients.capacity() * size_of_val(&crowd.clients[0]);
+    held as f64 / count as f64
 }

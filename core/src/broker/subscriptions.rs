@@ -8,6 +8,7 @@ use super::destination::Pattern;
 use super::fanout::Walk;
 use super::receivers::{Receiver, Receivers};
 use super::target::{Key, Name, Target};
+use crate::heap::Upkeep;
 use crate::index::{Index, Interner};
 use crate::slab::{Arena, NONE};
 
@@ -55,6 +56,7 @@ pub(crate) struct Broker {
     affected: Vec<(u32, u32)>,
     most_subscriptions: u32,
     most_patterns: u32,
+    upkeep: Upkeep,
 }
 
 impl Broker {
@@ -71,6 +73,7 @@ impl Broker {
             affected: Vec::new(),
             most_subscriptions: subscriptions,
             most_patterns: patterns,
+            upkeep: Upkeep::default(),
         }
     }
 
@@ -247,6 +250,7 @@ impl Broker {
 
     fn remove_destination(&mut self, slot: u32) {
         let Some(destination) = self.destinations.remove(slot) else { return };
+        self.upkeep.freed();
         let name = destination.name();
         self.index.remove(self.index.hash_parts(&name.parts(&self.suffixes)), slot);
         self.suffixes.release(name.suffix);

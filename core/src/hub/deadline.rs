@@ -198,6 +198,6 @@ fn coarse(at: Instant) -> Instant {
 
 const COARSE_MS: u64 = 250;
 /// How many timers of each kind one turn fires: well under 10 ms of work.
-const TIMERS_A_TURN: usize = 512;
+const TIMERS_A_TURN: usize = 256;
 /// After both Close frames the peer has this long to end the connection, in milliseconds.
 const ANSWERED_MS: u64 = 900;

@@ -8,6 +8,7 @@ use super::event::Notice;
 use super::socket::{NONE, Phase, Under};
 use super::{Hub, Response};
 use crate::config::{Config, Store};
+use crate::heap::Upkeep;
 use crate::ids::{ClientId, SocketId};
 use crate::index::Index;
 use crate::queue::Queue;
@@ -59,6 +60,7 @@ pub(super) struct Registry {
     /// Sessions that were touched, each with the time at which somebody looks whether activity came since.
     looks: Queue<(u32, Instant)>,
     times: Times,
+    upkeep: Upkeep,
 }
 
 impl Registry {
@@ -70,7 +72,14 @@ impl Registry {
         };
         let touch_interval_ms = session.touch_interval_ms.min(LONGEST_TOUCH_MS);
         let times = Times { touch_interval_ms, look_every_ms, blind_ms: session.blind_ms };
-        Self { sessions: Slab::new(), index: Index::new(seed), timers: Wheel::new(now), looks: Queue::new(), times }
+        Self {
+            sessions: Slab::new(),
+            index: Index::new(seed),
+            timers: Wheel::new(now),
+            looks: Queue::new(),
+            times,
+            upkeep: Upkeep::default(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -207,6 +216,7 @@ impl Registry {
     }
 
     fn leave(&mut self, slot: u32) -> Option<Bound> {
+        self.upkeep.freed();
         self.unindex(slot);
         self.sessions.remove_slot(slot)
     }

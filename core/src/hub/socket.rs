@@ -318,3 +318,56 @@ const NOT_PINGED: u32 = u32::MAX;
 pub(super) const PING_EVERY_MS: u64 = NOT_PINGED as u64 - 1;
 /// Buffers of up to this many bytes are kept for the next use.
 const KEEP_BYTES: usize = 4 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    #[test]
+    fn each_mark_is_its_own() {
+        use Mark::{Blocked, CloseReceived, HalfOpen, ReadingOff, Secure, Shutdown};
+        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen];
+        let mut marks = Marks(0);
+        for (n, mark) in all.into_iter().enumerate() {
+            assert!(!marks.set(mark, true) && marks.set(mark, true));
+            let set: Vec<bool> = all.iter().map(|other| marks.has(*other)).collect();
+            assert_eq!(set, [0, 1, 2, 3, 4, 5].map(|other| other <= n));
+        }
+        for mark in all {
+            assert!(marks.set(mark, false) && !marks.set(mark, false) && !marks.has(mark));
+        }
+        let made = |secure| Socket::new(0, NONE, secure, at(0)).marks;
+        assert!(made(true).has(Secure) && !made(false).has(Secure) && made(false).has(HalfOpen));
+    }
+
+    #[test]
+    fn a_ping_is_forgotten_when_something_comes_in() {
+        let mut socket = Socket::new(0, NONE, false, at(1_000));
+        assert_eq!(socket.pinged(), Instant::NEVER);
+        socket.ping(at(26_000));
+        assert_eq!((socket.heard, socket.pinged()), (at(1_000), at(26_000)));
+        socket.hear(at(26_100));
+        assert_eq!((socket.heard, socket.pinged()), (at(26_100), Instant::NEVER));
+        socket.ping(at(26_100));
+        assert_eq!(socket.pinged(), at(26_100));
+        // Longer than anybody may be silent: it counts as long ago, but as sent.
+        socket.ping(at(u64::MAX - 1));
+        assert_eq!(socket.pinged(), at(26_100 + PING_EVERY_MS));
+    }
+
+    #[test]
+    fn what_was_last_sent_is_told_across_the_wrap() {
+        const WRAP: u64 = 1 << 32;
+        for told in [0, 5, WRAP - 1, WRAP, 7 * WRAP - 3, u64::MAX - 40_000] {
+            let mut client = Client::new(SocketId::from_raw(1), 0, at(0));
+            client.tell(at(told));
+            for silence in [0, 1, 30_000] {
+                assert_eq!(client.untold_ms(at(told + silence)), silence);
+            }
+        }
+    }
+}

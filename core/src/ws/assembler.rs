@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::decoder::take_front;
-use super::mask::{append_and_scan, mask_and_scan};
-use super::utf8::{check_unfinished, is_utf8};
+use super::mask::append_masked;
+use super::text::{unmask_piece, unmask_whole};
 use super::{Chunk, CloseFrame, Decoder, Head, Limits, Opcode, Role, Violation, mask};
 
 /// Reads whole messages and control frames from bytes that arrive in any pieces. It keeps 56 bytes; the bytes of a
@@ -27,6 +27,14 @@ pub struct Assembler {
     closed: bool,
     /// INVARIANT: if set, no frame and no message is unfinished, nothing is lent from `partial`, and reading goes on.
     fresh: bool,
+}
+
+/// A message that is all there: its payload is at `start..end` of the input.
+pub(super) struct Whole {
+    pub(super) opcode: Opcode,
+    pub(super) key: [u8; 4],
+    pub(super) start: usize,
+    pub(super) end: usize,
 }
 
 /// What the peer sent.
@@ -82,13 +90,14 @@ impl Assembler {
         input: &mut &'b mut [u8],
         partial: &'a mut Vec<u8>,
     ) -> Result<Option<Incoming<'a>>, Violation> {
-        if !self.fresh {
-            self.settle(partial);
+        if self.lent {
+            partial.truncate(self.kept);
         }
-        if self.fresh
-            && let Some(message) = self.next_whole(limits, input)?
+        self.settle();
+        if let Some(whole) = self.find_whole(limits, input)
+            && let Some(frame) = input.split_off_mut(..whole.end)
         {
-            return Ok(Some(message));
+            return self.finish(whole.opcode, frame.split_at_mut(whole.start).1, whole.key).map(Some);
         }
         // Behind a variable of its own: the caller's `input` can then stay in registers on the short way.
         let mut rest = mem::take(input);
@@ -97,27 +106,42 @@ impl Assembler {
         outcome
     }
 
-    /// Forgets what was lent out of `partial` by the call before.
-    fn settle(&mut self, partial: &mut Vec<u8>) {
-        if self.lent {
-            partial.truncate(self.kept);
-            self.lent = false;
-        }
-        self.fresh = self.message.is_none() && !self.closed && self.decoder.is_between_frames();
+    pub(super) const fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
-    /// The short way, for the most frequent thing: a message of one frame that is all there. Anything else it leaves
-    /// untouched, violations in a head too.
+    /// Bytes still to come of the frame under way, if it is a binary message's.
+    pub(super) fn binary_left(&self) -> u64 {
+        if self.message == Some(Opcode::Binary) { self.decoder.left() } else { 0 }
+    }
+
+    /// Bytes of the unfinished message.
+    pub(super) const fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Forgets what was lent out by the call before.
     #[inline]
-    fn next_whole<'b>(&mut self, limits: &Limits, input: &mut &'b mut [u8]) -> Result<Option<Incoming<'b>>, Violation> {
-        let Some((head, size)) = Head::parse_message(self.decoder.role(), input) else { return Ok(None) };
-        if head.len > limits.frame_bytes || head.len > limits.message_bytes {
-            return Ok(None);
+    pub(super) fn settle(&mut self) {
+        if !self.fresh {
+            self.lent = false;
+            self.fresh = self.message.is_none() && !self.closed && self.decoder.is_between_frames();
         }
-        let end = usize::try_from(head.len).ok().and_then(|len| len.checked_add(size));
-        let Some(frame) = end.and_then(|end| input.split_off_mut(..end)) else { return Ok(None) };
-        let (_, payload) = frame.split_at_mut(size);
-        self.finish(head.opcode, payload, head.key).map(Some)
+    }
+
+    /// The short way, for the most frequent thing: a message of one frame that is all there, and nothing unfinished
+    /// before it. Anything else is left to the long way, violations in a head too.
+    #[inline]
+    pub(super) fn find_whole(&self, limits: &Limits, input: &[u8]) -> Option<Whole> {
+        if !self.fresh {
+            return None;
+        }
+        let (head, start) = Head::parse_message(self.decoder.role(), input)?;
+        if head.len > limits.frame_bytes || head.len > limits.message_bytes {
+            return None;
+        }
+        let end = usize::try_from(head.len).ok()?.checked_add(start)?;
+        (end <= input.len()).then_some(Whole { opcode: head.opcode, key: head.key, start, end })
     }
 
     /// The long way, for everything.
@@ -128,15 +152,7 @@ impl Assembler {
         input: &mut &'b mut [u8],
         partial: &'a mut Vec<u8>,
     ) -> Result<Option<Incoming<'a>>, Violation> {
-        self.fresh = false;
-        if self.closed {
-            take_front(input, usize::MAX);
-            return Ok(None);
-        }
-        while let Some((chunk, key)) = self.decoder.next_masked(input)? {
-            if chunk.first {
-                self.admit(limits, &chunk).map_err(|violation| self.fail(violation))?;
-            }
+        while let Some((mut chunk, key)) = self.next_chunk(limits, input)? {
             let (opcode, whole, done) = (chunk.opcode, chunk.first && chunk.left == 0, chunk.left == 0);
             if opcode.is_control() {
                 mask(chunk.payload, key);
@@ -145,7 +161,6 @@ impl Assembler {
                 }
                 partial.extend_from_slice(chunk.payload);
                 if done {
-                    self.lent = true;
                     return self.control(opcode, partial.get(self.kept..).unwrap_or_default()).map(Some);
                 }
             } else if whole && is_unfragmented(&chunk) {
@@ -153,13 +168,33 @@ impl Assembler {
                 return self.finish(opcode, chunk.payload, key).map(Some);
             } else {
                 let end = done && chunk.fin;
-                self.append(chunk.payload, key, end, partial)?;
+                self.append(&mut chunk, key, partial)?;
                 if end {
-                    return Ok(Some(self.lend(partial)));
+                    return self.lend(partial).map(Some);
                 }
             }
         }
         Ok(None)
+    }
+
+    /// The next piece of a frame that is allowed where it stands, still masked by the key that is given with it.
+    pub(super) fn next_chunk<'b>(
+        &mut self,
+        limits: &Limits,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<(Chunk<'b>, [u8; 4])>, Violation> {
+        self.fresh = false;
+        if self.closed {
+            take_front(input, usize::MAX);
+            return Ok(None);
+        }
+        let next = self.decoder.next_masked(input)?;
+        if let Some((chunk, _)) = &next
+            && chunk.first
+        {
+            self.admit(limits, chunk).map_err(|violation| self.fail(violation))?;
+        }
+        Ok(next)
     }
 
     /// Judges a data frame by its head: its length, its place in the message, what the message grows to.
@@ -192,34 +227,59 @@ impl Assembler {
     }
 
     /// Unmasks a message of one piece where it lies, and checks it.
-    #[inline]
-    fn finish<'b>(&mut self, opcode: Opcode, payload: &'b mut [u8], key: [u8; 4]) -> Result<Incoming<'b>, Violation> {
-        let ascii = mask_and_scan(payload, key);
+    #[inline(always)]
+    pub(super) fn finish<'b>(
+        &mut self,
+        opcode: Opcode,
+        payload: &'b mut [u8],
+        key: [u8; 4],
+    ) -> Result<Incoming<'b>, Violation> {
         if opcode != Opcode::Text {
-            return Ok(Incoming::Binary(payload));
+            mask(payload, key);
+            Ok(Incoming::Binary(payload))
+        } else if unmask_whole(payload, key) {
+            Ok(Incoming::Text(payload))
+        } else {
+            Err(self.fail(Violation::NotUtf8))
         }
-        if ascii || is_utf8(payload) { Ok(Incoming::Text(payload)) } else { Err(self.fail(Violation::NotUtf8)) }
     }
 
-    /// Adds a piece to the unfinished message, and checks it as far as it can be judged.
-    fn append(&mut self, payload: &mut [u8], key: [u8; 4], end: bool, partial: &mut Vec<u8>) -> Result<(), Violation> {
-        let unchecked = partial.len().saturating_sub(usize::from(self.pending));
-        let ascii = append_and_scan(partial, payload, key) && self.pending == 0;
-        self.kept = partial.len();
+    /// Unmasks a piece of the unfinished message where it lies, and checks it as far as it can be judged. `before`: the
+    /// message as far as it has come.
+    pub(super) fn judge(&mut self, before: &[u8], piece: &mut [u8], key: [u8; 4]) -> Result<(), Violation> {
+        self.kept = before.len() + piece.len();
         if self.message != Some(Opcode::Text) {
+            mask(piece, key);
             return Ok(());
         }
-        if !ascii {
-            let pending = partial.get(unchecked..).and_then(check_unfinished);
-            self.pending = pending.ok_or_else(|| self.fail(Violation::NotUtf8))?;
+        let begun = before.len().saturating_sub(usize::from(self.pending));
+        let pending = before.get(begun..).and_then(|begun| unmask_piece(begun, piece, key));
+        self.pending = pending.ok_or_else(|| self.fail(Violation::NotUtf8))?;
+        Ok(())
+    }
+
+    /// Adds a piece to the unfinished message. Text goes a little at a time: what was judged is still near when it is copied.
+    fn append(&mut self, chunk: &mut Chunk<'_>, key: [u8; 4], partial: &mut Vec<u8>) -> Result<(), Violation> {
+        reserve(partial, chunk);
+        if self.message == Some(Opcode::Text) {
+            for block in chunk.payload.chunks_mut(BLOCK) {
+                self.judge(partial, block, key)?;
+                partial.extend_from_slice(block);
+            }
+        } else {
+            append_masked(partial, chunk.payload, key);
+            self.kept = partial.len();
         }
-        if end && self.pending != 0 { Err(self.fail(Violation::NotUtf8)) } else { Ok(()) }
+        Ok(())
     }
 
     /// Lends the message that is now whole.
-    fn lend<'a>(&mut self, partial: &'a [u8]) -> Incoming<'a> {
+    pub(super) fn lend<'a>(&mut self, message: &'a [u8]) -> Result<Incoming<'a>, Violation> {
+        if self.pending != 0 {
+            return Err(self.fail(Violation::NotUtf8));
+        }
         (self.kept, self.lent) = (0, true);
-        if self.message.take() == Some(Opcode::Text) { Incoming::Text(partial) } else { Incoming::Binary(partial) }
+        Ok(if self.message.take() == Some(Opcode::Text) { Incoming::Text(message) } else { Incoming::Binary(message) })
     }
 
     fn fail(&mut self, violation: Violation) -> Violation {
@@ -227,7 +287,8 @@ impl Assembler {
         self.decoder.fail(violation)
     }
 
-    fn control<'a>(&mut self, opcode: Opcode, payload: &'a [u8]) -> Result<Incoming<'a>, Violation> {
+    pub(super) fn control<'a>(&mut self, opcode: Opcode, payload: &'a [u8]) -> Result<Incoming<'a>, Violation> {
+        self.lent = true;
         match opcode {
             Opcode::Ping => Ok(Incoming::Ping(payload)),
             Opcode::Pong => Ok(Incoming::Pong(payload)),
@@ -240,9 +301,24 @@ impl Assembler {
     }
 }
 
+/// Makes room for a piece. For the last frame of a message it is known how much is to come: as much again as has come is
+/// made room for, but no more than that, as anybody can announce anything.
+fn reserve(partial: &mut Vec<u8>, chunk: &Chunk<'_>) {
+    let len = chunk.payload.len();
+    if !chunk.fin {
+        partial.reserve(len);
+    } else if partial.capacity() - partial.len() < len {
+        let more = usize::try_from(chunk.left).unwrap_or(usize::MAX).min(partial.len() + len);
+        partial.reserve_exact(len + more);
+    }
+}
+
 fn is_unfragmented(chunk: &Chunk<'_>) -> bool {
     chunk.fin && chunk.opcode != Opcode::Continuation
 }
+
+/// Bytes of a piece that are looked at before they are copied. A multiple of the key's length.
+const BLOCK: usize = 8 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -87,13 +87,23 @@ impl Decoder {
 
     /// Ends it: every later call gives `violation`.
     pub(super) fn fail(&mut self, violation: Violation) -> Violation {
-        self.violation = Some(violation);
+        (self.violation, self.left) = (Some(violation), 0);
         violation
     }
 
     /// Nothing of a frame was read yet, and reading goes on.
     pub(super) const fn is_between_frames(&self) -> bool {
         self.left == 0 && self.head_len == 0 && self.violation.is_none()
+    }
+
+    /// Payload bytes of the frame under way that are still to come.
+    pub(super) const fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The frame under way is a control frame.
+    pub(super) const fn is_in_control(&self) -> bool {
+        self.left > 0 && self.opcode.is_control()
     }
 
     pub(super) const fn role(&self) -> Role {

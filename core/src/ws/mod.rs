@@ -6,6 +6,7 @@
 //!
 //! Received bytes are unmasked where they lie. A message that lies whole in one input is lent from there, without a
 //! copy or an allocation; one that is split is gathered in a buffer of the caller's, which an idle connection does not need.
+//! [`Reader`] is for connections that have a buffer each: nothing is copied there, however long.
 //!
 //! ```
 //! use tethered_core::ws::{Assembler, Incoming, Limits, Role};
@@ -31,7 +32,10 @@ mod handshake;
 mod head;
 mod limits;
 mod mask;
+mod reader;
+mod text;
 mod utf8;
+mod vector;
 mod violation;
 
 pub use assembler::{Assembler, Incoming};
@@ -42,5 +46,6 @@ pub use handshake::{accept_key, is_valid_key};
 pub use head::{Head, Opcode, Role};
 pub use limits::Limits;
 pub use mask::mask;
+pub use reader::Reader;
 pub use utf8::is_utf8;
 pub use violation::Violation;

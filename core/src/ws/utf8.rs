@@ -30,8 +30,18 @@ pub(super) fn check_unfinished(bytes: &[u8]) -> Option<u8> {
     is_utf8(&bytes[..bytes.len() - usize::from(pending)]).then_some(pending)
 }
 
+/// Length of the character that begins with this byte; 1 for what begins none.
+pub(super) fn length(first: u8) -> usize {
+    match first {
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF4 => 4,
+        _ => 1,
+    }
+}
+
 /// Length of the incomplete character at the end. One that cannot be completed counts as 0, which leaves it to the check.
-fn unfinished(bytes: &[u8]) -> u8 {
+pub(super) fn unfinished(bytes: &[u8]) -> u8 {
     match *bytes {
         [.., 0xC2..=0xF4] => 1,
         [.., 0xE0, 0xA0..=0xBF]

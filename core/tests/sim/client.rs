@@ -35,7 +35,7 @@ pub(crate) struct Client {
     pub(crate) closed: bool,
     /// It has said its last word: DISCONNECT, or what the server answers with ERROR.
     pub(crate) parted: bool,
-    refused: bool,
+    pub(crate) refused: bool,
     /// It has read a Close.
     pub(crate) over: bool,
     /// The hub has shut its half.

@@ -272,8 +272,8 @@ impl Judge {
             return;
         }
         let id = id.clone();
+        self.clear.remove(&(hub, id.clone()));
         if self.seats.values().any(|seat| seat.hub == hub && !seat.closed && self.is_of(seat, &id)) {
-            self.clear.remove(&(hub, id.clone()));
             self.doubts.insert((hub, id), now);
         }
     }
@@ -331,20 +331,27 @@ impl Judge {
             *known = (*known).max(deadline);
             self.believed.insert(key.clone(), deadline);
             self.confirmed.insert(key.clone(), now);
-            let open = self
-                .calls
-                .iter()
-                .any(|((of, _), (id, asked))| *of == hub && self.current(id) == key.1 && now < asked + self.reply_ms);
-            if !open && !self.doubts.contains_key(&key) {
+            if !self.is_asked(now, hub, &key.1) && !self.doubts.contains_key(&key) {
                 self.clear.insert(key);
             }
         }
     }
 
+    /// Whether a hub waits for an answer about a session.
+    pub(crate) fn is_asked(&self, now: u64, hub: usize, id: &Arc<str>) -> bool {
+        self.calls
+            .iter()
+            .any(|((of, _), (about, asked))| *of == hub && self.current(about) == *id && now < asked + self.reply_ms)
+    }
+
     /// Whether the store has vouched for the session of a client, and nothing has made that doubtful since.
     pub(crate) fn must_pass(&self, now: u64, n: usize) -> bool {
-        let Some(id) = self.present(n) else { return false };
-        let key = (self.seats[&n].hub, id);
+        self.present(n).is_some_and(|id| self.is_clear(now, self.seats[&n].hub, &id))
+    }
+
+    /// Whether the store has vouched for a session to a hub, and nothing has made that doubtful since.
+    pub(crate) fn is_clear(&self, now: u64, hub: usize, id: &Arc<str>) -> bool {
+        let key = (hub, id.clone());
         self.clear.contains(&key) && self.believed.get(&key).is_some_and(|&deadline| now < deadline)
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::ws::{close_payload, encode_masked_head, write_frame, write_masked_frame};
+use crate::ws::{Reader, close_payload, encode_masked_head, write_frame, write_masked_frame};
 use alloc::{borrow::ToOwned, string::String, vec};
 use proptest::prelude::*;
 
@@ -26,21 +26,54 @@ impl From<Incoming<'_>> for Seen {
     }
 }
 
-/// A connection that is fed pieces.
+/// A connection that is fed pieces. A [`Reader`] is fed the same, and must see the same.
 struct Peer {
     role: Role,
     limits: Limits,
     assembler: Assembler,
     partial: Vec<u8>,
     seen: Vec<Seen>,
+    reader: Reader,
+    read: Vec<Seen>,
 }
 
 impl Peer {
     fn new(role: Role, limits: Limits) -> Self {
-        Self { role, limits, assembler: Assembler::new(role), partial: Vec::new(), seen: Vec::new() }
+        let (assembler, partial, reader) = (Assembler::new(role), Vec::new(), Reader::new(role));
+        Self { role, limits, assembler, partial, seen: Vec::new(), reader, read: Vec::new() }
     }
 
     fn feed(&mut self, piece: &[u8]) {
+        self.assemble(piece);
+        self.read(piece);
+        assert_eq!(self.read, self.seen, "a reader sees the same");
+    }
+
+    fn read(&mut self, mut piece: &[u8]) {
+        // An odd size, so that it is not in step with anything.
+        while !piece.is_empty() {
+            let room = self.reader.room(29);
+            let len = room.len().min(piece.len());
+            room[..len].copy_from_slice(&piece[..len]);
+            piece = &piece[len..];
+            self.reader.filled(len);
+            loop {
+                match self.reader.next(&self.limits) {
+                    Ok(Some(incoming)) => self.read.push(incoming.into()),
+                    Ok(None) => break,
+                    Err(violation) => {
+                        assert_eq!(self.reader.next(&self.limits), Err(violation), "a violation lasts");
+                        if self.read.last() != Some(&Seen::Violation(violation)) {
+                            self.read.push(Seen::Violation(violation));
+                        }
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn assemble(&mut self, piece: &[u8]) {
         let mut bytes = piece.to_vec();
         let mut input = &mut bytes[..];
         loop {

@@ -38,6 +38,11 @@ impl World {
             assert!(!waits, "client {n} was not told of its output at {}", self.now);
             let deaf = client.reading_off && self.must_pass(n);
             assert!(!deaf, "client {n} is not read at {}, though nothing holds it", self.now);
+            let asked = !client.open && !client.refused && client.outbox.is_empty();
+            let id = &self.sessions[client.session].id;
+            let known = self.judge.is_clear(self.now, hub, id) && !self.judge.is_asked(self.now, hub, id);
+            let answered = !asked || self.reads[n] > 0 || !known && !self.plan.memory;
+            assert!(answered, "client {n} is not answered at {}", self.now);
         }
         // Who has got all that it will ever get is nobody any more.
         let served = self.clients.iter().filter(|client| client.hub == hub && !client.closed && !client.shut);
