@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
@@ -17,8 +17,8 @@ use super::Change;
 /// Holds the sockets. A socket leaves by being closed.
 pub(crate) struct Ready {
     epoll: Async<OwnedFd>,
-    /// What was told last.
-    events: Vec<Event>,
+    /// What the last look found.
+    changes: Vec<Change>,
 }
 
 /// A socket that is watched.
@@ -28,7 +28,7 @@ pub(crate) struct Watched<T>(T);
 impl Ready {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = Async::new_nonblocking(epoll::create(CreateFlags::CLOEXEC)?)?;
-        Ok(Self { epoll, events: Vec::with_capacity(EVENTS) })
+        Ok(Self { epoll, changes: Vec::with_capacity(EVENTS) })
     }
 
     /// Watches a socket, which has to be non-blocking, from now until it is dropped.
@@ -40,19 +40,16 @@ impl Ready {
 
     /// Looks for what is new, not more than some at a time, and blocks the thread for it, not longer than this.
     pub(crate) fn look(&mut self, most: Duration) -> io::Result<()> {
-        self.events.clear();
+        self.changes.clear();
+        let mut space = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
         let most = Timespec { tv_sec: 0, tv_nsec: most.subsec_nanos().into() };
-        match epoll::wait(self.epoll.get_ref(), spare_capacity(&mut self.events), Some(&most)) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Tells what the last look found. Returns how much.
-    pub(crate) fn changes(&mut self, mut each: impl FnMut(Change)) -> usize {
-        for event in &self.events {
+        let events = match epoll::wait(self.epoll.get_ref(), &mut space, Some(&most)) {
+            Err(Errno::INTR) => return Ok(()),
+            result => result?.0,
+        };
+        for event in &*events {
             let (flags, data) = (event.flags, event.data);
-            each(Change {
+            self.changes.push(Change {
                 token: data.u64() as usize,
                 readable: flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
                 writable: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
@@ -60,7 +57,16 @@ impl Ready {
                 failed: flags.intersects(EventFlags::ERR),
             });
         }
-        self.events.len()
+        Ok(())
+    }
+
+    /// Tells what the last look found. Returns how much.
+    pub(crate) fn changes(&mut self, mut each: impl FnMut(Change)) -> usize {
+        let found = self.changes.len();
+        for change in self.changes.drain(..) {
+            each(change);
+        }
+        found
     }
 
     /// Waits until something is new.
