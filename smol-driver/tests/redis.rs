@@ -39,6 +39,8 @@ fn node_on(redis: &RedisServer, flags: &[&str]) -> Process {
     node.says("msg=\"redis connected\" connection=commands");
     node.says("msg=\"redis connected\" connection=notices");
     until("the subscription", || redis.ask(&["PUBSUB", "CHANNELS", "__keyevent*"]).contains("__keyevent@0__:expired"));
+    // Redis has it; a moment later the node knows that it has. A rename before that is not followed.
+    std::thread::sleep(Duration::from_millis(100));
     node
 }
 
