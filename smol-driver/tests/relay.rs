@@ -101,7 +101,7 @@ fn nodes_find_each_other_again() {
     // It is sent once: what is published before its own connection stands again reaches nobody.
     for _ in 0..30 {
         one.handle.publish("/topic/news", None, "together").expect("it runs");
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
     assert!(there.next().ends_with("\n\ntogether\0"));
 }
