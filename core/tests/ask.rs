@@ -68,8 +68,9 @@ fn whatever_is_asked_is_answered_as_through_the_door_for_bytes() {
     let with = |more: &[(&'static str, &'static str)]| [&UPGRADE[..], more].concat();
     let without = |name: &str| UPGRADE.into_iter().filter(|(own, _)| *own != name).collect::<Vec<_>>();
     let long = "a".repeat(20_000);
-    let body = vec![b'x'; config().limits.http.body_bytes as usize + 1];
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, &[u8])> = vec![
+    let body = vec![b'x'; config().limits.http.body_bytes + 1];
+    type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a [u8]);
+    let cases: Vec<Case<'_>> = vec![
         ("GET", "/stomp", with(&[]), b""),
         ("GET", "/stomp", with(&[cookie]), b""),
         ("GET", "/stomp", with(&[("Origin", "https://elsewhere.example")]), b""),
