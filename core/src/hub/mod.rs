@@ -24,6 +24,7 @@ mod publish;
 pub mod record;
 mod redis;
 mod relay;
+mod renames;
 mod request;
 mod sessions;
 mod socket;
