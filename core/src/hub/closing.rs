@@ -271,6 +271,9 @@ impl Hub {
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         if socket.role == Role::Lingering && socket.unsent() == 0 && !socket.marks.set(Mark::Shutdown, true) {
             self.actions.push_back(Action::Shutdown { socket: id, token: socket.token });
+            if socket.marks.has(Mark::Asked) {
+                self.hang_up(slot);
+            }
         }
     }
 
@@ -279,6 +282,8 @@ impl Hub {
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         let twice = core::mem::replace(&mut socket.ended, true);
         let answering = match socket.role {
+            // Whoever parses requests does not tell of half a stream.
+            _ if socket.marks.has(Mark::Asked) => false,
             Role::Waiting => !twice,
             Role::Head | Role::Lingering => !twice && socket.unsent() > 0 && !socket.close_sent,
             Role::Body | Role::Ws => false,

@@ -55,7 +55,8 @@ impl Hub {
 
     /// Keeps input that cannot be handled yet, up to one message, and has reading stopped.
     pub(super) fn keep(&mut self, slot: u32, bytes: &[u8]) {
-        if bytes.is_empty() {
+        // Behind a request that was parsed elsewhere nothing can come.
+        if bytes.is_empty() || self.is_asked(slot) {
             return;
         }
         let most = self.message_limits(slot).message_bytes.saturating_add(KEPT_HEADS) as usize;

@@ -1,7 +1,7 @@
 //! A whole server as one state machine: events in, actions out.
 //!
 //! Four kinds of methods:
-//! - *the world*: [`Hub::open`], [`Hub::handle`];
+//! - *the world*: [`Hub::open`], [`Hub::ask`], [`Hub::handle`];
 //! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
 //! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::announce`], [`Hub::answer`], [`Hub::send`],
 //!   [`Hub::end`], [`Hub::drain`];
@@ -14,6 +14,7 @@ mod action;
 mod actions;
 mod addresses;
 mod app;
+mod ask;
 mod closing;
 mod deadline;
 mod event;
@@ -57,6 +58,7 @@ use crate::wheel::Wheel;
 
 pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
 pub use self::app::{Message, Payload, To, Who};
+pub use self::ask::{Ask, Follows};
 pub use self::event::{Event, Notice};
 pub use self::relay::Publication;
 pub use self::stats::Stats;
@@ -399,7 +401,7 @@ impl Hub {
     }
 
     /// Asks the store, wherever it is.
-    fn ask(&mut self, asked: Asked, op: Op) {
+    fn ask_store(&mut self, asked: Asked, op: Op) {
         self.stats.asked += 1;
         if let Some(memory) = &mut self.memory {
             let answer = memory.execute(self.now.mono, &op);

@@ -66,7 +66,7 @@ impl Hub {
     }
 
     /// The order of the checks: form, Origin, a cookie at all, path, method, upgrade headers, and last the store.
-    fn request(&mut self, slot: u32, mut request: http::Request, rest: &[u8]) {
+    pub(super) fn request(&mut self, slot: u32, mut request: http::Request, rest: &[u8]) {
         let now = self.now.mono;
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Waiting;
@@ -214,7 +214,7 @@ impl Hub {
         match pending.ids.pop() {
             Some(id) => {
                 pending.stage = Stage::Asking;
-                self.ask(Asked::Request { socket }, Op::Load { id });
+                self.ask_store(Asked::Request { socket }, Op::Load { id });
             }
             None => self.hand_on(slot, None),
         }
@@ -284,7 +284,7 @@ impl Hub {
                 Op::End { id }
             }
         };
-        self.ask(Asked::Change { socket, response: Box::new(response) }, op);
+        self.ask_store(Asked::Change { socket, response: Box::new(response) }, op);
     }
 
     /// The store has carried out what an answer does to the session.
@@ -334,8 +334,7 @@ impl Hub {
         let mut exchange = pending.request.exchange();
         exchange.keep_alive &= !self.draining && (!pending.request.has_body() || pending.read);
         let stays = exchange.keep_alive && !response.closes();
-        let date = Some(self.now.wall);
-        self.write(slot, |bytes| response.write(bytes, exchange, date));
+        self.give_response(slot, response, exchange);
         self.answered_request(slot, stays);
     }
 
@@ -352,8 +351,7 @@ impl Hub {
             None => Exchange::default(),
         };
         let stays = exchange.keep_alive && !refusal.closes();
-        let date = Some(self.now.wall);
-        self.write(slot, |bytes| refusal.write(bytes, exchange, date));
+        self.give_response(slot, &http::Response::from(refusal), exchange);
         self.answered_request(slot, stays);
     }
 
@@ -361,6 +359,9 @@ impl Hub {
         let now = self.now.mono;
         if let Some(cold) = self.sockets.slot_mut(slot).and_then(|socket| socket.cold.as_mut()) {
             cold.request = None;
+        }
+        if self.is_asked(slot) {
+            return self.hang_up(slot);
         }
         if !stays {
             return self.linger(slot);

@@ -469,7 +469,7 @@ impl Hub {
                 }
             };
             let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.ask(Asked::Session { slot, generation }, op);
+            self.ask_store(Asked::Session { slot, generation }, op);
         }
         self.arm_session(slot);
     }

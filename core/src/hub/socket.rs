@@ -228,6 +228,8 @@ pub(super) enum Mark {
     Blocked = 16,
     /// It has not sent a whole head yet, since it was accepted.
     HalfOpen = 32,
+    /// The embedder parses its requests, and writes the answers that it gets as parts.
+    Asked = 64,
 }
 
 impl Marks {
@@ -329,13 +331,13 @@ mod tests {
 
     #[test]
     fn each_mark_is_its_own() {
-        use Mark::{Blocked, CloseReceived, HalfOpen, ReadingOff, Secure, Shutdown};
-        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen];
+        use Mark::{Asked, Blocked, CloseReceived, HalfOpen, ReadingOff, Secure, Shutdown};
+        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen, Asked];
         let mut marks = Marks(0);
         for (n, mark) in all.into_iter().enumerate() {
             assert!(!marks.set(mark, true) && marks.set(mark, true));
             let set: Vec<bool> = all.iter().map(|other| marks.has(*other)).collect();
-            assert_eq!(set, [0, 1, 2, 3, 4, 5].map(|other| other <= n));
+            assert_eq!(set, [0, 1, 2, 3, 4, 5, 6].map(|other| other <= n));
         }
         for mark in all {
             assert!(marks.set(mark, false) && !marks.set(mark, false) && !marks.has(mark));

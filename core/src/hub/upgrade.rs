@@ -6,7 +6,7 @@ use super::request::protocols;
 use super::socket::{Client, NONE, Phase, Role, Under};
 use super::{Action, Hub};
 use crate::config::{Login, Protocol};
-use crate::http::{self, Refusal};
+use crate::http::Refusal;
 use crate::ids::ClientId;
 use crate::session::Record;
 use crate::ws;
@@ -116,7 +116,7 @@ impl Hub {
         let Some(at) = self.config.endpoints.get(usize::from(endpoint)) else { return };
         let (protocol, raw) = (upgrade.protocol(protocols(at)), at.protocol == Protocol::Raw);
         let accept = ws::accept_key(upgrade.key());
-        self.write(slot, |bytes| http::write_switching_protocols(bytes, &accept, protocol));
+        self.switch_protocols(slot, &accept, protocol);
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Ws;
         socket.since = now;

@@ -183,12 +183,22 @@ impl Explainer {
 
     fn opened(&mut self, line: &Line) {
         self.seen = true;
-        if let Input::Open { open, .. } = &line.input {
-            let secure = if open.secure { " over TLS" } else { "" };
-            match open.address {
-                Some(address) => self.say(format_args!("opened from {address}{secure}, token {}", open.token)),
-                None => self.say(format_args!("opened{secure}, token {}", open.token)),
-            }
+        let (open, asked) = match &line.input {
+            Input::Open { open, .. } => (open, None),
+            Input::Ask { ask, .. } => (&ask.open, Some(ask)),
+            _ => return,
+        };
+        let secure = if open.secure { " over TLS" } else { "" };
+        match open.address {
+            Some(address) => self.say(format_args!("opened from {address}{secure}, token {}", open.token)),
+            None => self.say(format_args!("opened{secure}, token {}", open.token)),
+        }
+        if let Some(ask) = asked {
+            self.say(format_args!(
+                "asked, parsed elsewhere: {} {}",
+                ask.method.escape_debug(),
+                ask.target.escape_debug()
+            ));
         }
     }
 

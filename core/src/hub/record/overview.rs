@@ -51,7 +51,7 @@ impl Overview {
             }
         })?;
         self.last = line.now.wall;
-        if let Input::Open { socket: Some(socket), .. } = &line.input {
+        if let Input::Open { socket: Some(socket), .. } | Input::Ask { socket: Some(socket), .. } = &line.input {
             self.sockets.insert(socket.to_raw(), Entry { opened: line.now.wall, ..Entry::default() });
         }
         Ok(())

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::redis::push_reply;
 use super::text::{push_bytes, push_option, push_stamp, push_text, push_word};
-use crate::hub::{Change, Event, Message, Notice, Open, Payload, Response, To, Who};
+use crate::hub::{Ask, Change, Event, Message, Notice, Open, Payload, Response, To, Who};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::session::{Answer, Cause};
 use crate::time::Now;
@@ -40,17 +40,17 @@ impl Recorder {
 
     /// `socket` is what became of it; `None` if it was refused.
     pub(crate) fn open(&mut self, now: Now, open: &Open, socket: Option<SocketId>) {
-        self.line(now, "open", |line| {
-            match socket {
-                Some(socket) => push_word(line, Id::from(socket)),
-                None => push_word(line, "full"),
-            }
-            push_word(line, format_args!("token={}", open.token));
-            match open.address {
-                Some(address) => push_word(line, format_args!("from={address}")),
-                None => push_word(line, "from=-"),
-            }
-            push_word(line, if open.secure { "tls" } else { "plain" });
+        self.line(now, "open", |line| push_open(line, open, socket));
+    }
+
+    /// `socket` is what became of it; `None` if it was refused.
+    pub(crate) fn ask(&mut self, now: Now, ask: &Ask<'_>, socket: Option<SocketId>) {
+        self.line(now, "ask", |line| {
+            push_open(line, &Open { token: ask.token, address: ask.address, secure: ask.secure }, socket);
+            push_text(line, ask.method);
+            push_text(line, ask.target);
+            push_fields(line, ask.headers);
+            push_bytes(line, ask.body);
         });
     }
 
@@ -220,6 +220,27 @@ impl Recorder {
         push_word(text, kind);
         write(text);
         text.push('\n');
+    }
+}
+
+fn push_open(line: &mut String, open: &Open, socket: Option<SocketId>) {
+    match socket {
+        Some(socket) => push_word(line, Id::from(socket)),
+        None => push_word(line, "full"),
+    }
+    push_word(line, format_args!("token={}", open.token));
+    match open.address {
+        Some(address) => push_word(line, format_args!("from={address}")),
+        None => push_word(line, "from=-"),
+    }
+    push_word(line, if open.secure { "tls" } else { "plain" });
+}
+
+fn push_fields(line: &mut String, fields: &[(&str, &[u8])]) {
+    push_word(line, format_args!("headers={}", fields.len()));
+    for (name, value) in fields {
+        push_text(line, name);
+        push_bytes(line, value);
     }
 }
 
