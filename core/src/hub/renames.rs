@@ -76,9 +76,9 @@ impl Hub {
             let mut client = first;
             while let Some(next) = self.clients.slot(client).filter(|_| client != behind).map(|it| it.next) {
                 if holds {
-                    self.lower_write(client)
+                    self.lower_write(client);
                 } else {
-                    self.resume_client(client)
+                    self.resume_client(client);
                 }
                 client = next;
             }
