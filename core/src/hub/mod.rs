@@ -26,6 +26,7 @@ mod publish;
 pub mod record;
 mod redis;
 mod relay;
+mod renames;
 mod request;
 mod sessions;
 mod socket;

@@ -151,7 +151,7 @@ pub(super) struct Pending {
     pub(super) ids: Vec<alloc::sync::Arc<str>>,
     /// The handshake that was found in order, if it is one.
     pub(super) upgrade: Option<http::Upgrade>,
-    /// The session it was found to belong to.
+    /// The session that a handshake claims, or that another request was found to belong to.
     pub(super) session: Option<alloc::sync::Arc<str>>,
     pub(super) stage: Stage,
 }

@@ -37,7 +37,11 @@ impl Hub {
     /// Tries the next session that the handshake names.
     fn claim_next(&mut self, client: u32) {
         let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket)) else { return };
-        match self.pending_mut(slot).and_then(|pending| pending.ids.pop()) {
+        let next = self.pending_mut(slot).and_then(|pending| {
+            pending.session = pending.ids.pop();
+            pending.session.clone()
+        });
+        match next {
             Some(id) => self.claim(client, &id),
             None => self.turn_away(client, Refusal::NoSession),
         }
