@@ -164,7 +164,7 @@ pub(super) struct Pending {
     pub(super) ids: Vec<alloc::sync::Arc<str>>,
     /// The handshake that was found in order, if it is one.
     pub(super) upgrade: Option<http::Upgrade>,
-    /// The session it was found to belong to.
+    /// The session that a handshake claims, or that another request was found to belong to.
     pub(super) session: Option<alloc::sync::Arc<str>>,
     pub(super) stage: Stage,
     /// What it asks of SockJS, if it does.
@@ -272,6 +272,8 @@ pub(super) enum Mark {
     HalfOpen = 32,
     /// The embedder parses its requests, and writes the answers that it gets as parts.
     Asked = 64,
+    /// The WebSocket is the embedder's: no byte is read or written here.
+    Elsewhere = 128,
     /// What the WebSocket carries are frames of SockJS.
     Framed = 256,
     /// The peer's half is over.
@@ -404,13 +406,13 @@ mod tests {
 
     #[test]
     fn each_mark_is_its_own() {
-        use Mark::{Asked, Blocked, CloseReceived, Ended, Framed, HalfOpen, ReadingOff, Secure, Shutdown};
-        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen, Asked, Framed, Ended];
+        use Mark::{Asked, Blocked, CloseReceived, Elsewhere, Ended, Framed, HalfOpen, ReadingOff, Secure, Shutdown};
+        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen, Asked, Elsewhere, Framed, Ended];
         let mut marks = Marks(0);
         for (n, mark) in all.into_iter().enumerate() {
             assert!(!marks.set(mark, true) && marks.set(mark, true));
             let set: Vec<bool> = all.iter().map(|other| marks.has(*other)).collect();
-            assert_eq!(set, [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|other| other <= n));
+            assert_eq!(set, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|other| other <= n));
         }
         for mark in all {
             assert!(marks.set(mark, false) && !marks.set(mark, false) && !marks.has(mark));

@@ -42,7 +42,11 @@ impl Hub {
     /// Tries the next session that the handshake names.
     fn claim_next(&mut self, client: u32) {
         let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket)) else { return };
-        match self.pending_mut(slot).and_then(|pending| pending.ids.pop()) {
+        let next = self.pending_mut(slot).and_then(|pending| {
+            pending.session = pending.ids.pop();
+            pending.session.clone()
+        });
+        match next {
             Some(id) => self.claim(client, &id),
             None => self.turn_away(client, Refusal::NoSession),
         }
@@ -118,11 +122,13 @@ impl Hub {
             Some(super::sockjs::Errand::WebSocket) => true,
             Some(_) => return self.open_channel(client, slot),
         };
-        let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
         let Some(at) = self.config.endpoints.get(usize::from(endpoint)) else { return };
-        let (protocol, raw) = (upgrade.protocol(protocols(at)), at.protocol == Protocol::Raw);
-        let accept = ws::accept_key(upgrade.key());
-        self.switch_protocols(slot, &accept, protocol);
+        let raw = at.protocol == Protocol::Raw;
+        if !self.is_elsewhere(slot) {
+            let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
+            let (protocol, accept) = (upgrade.protocol(protocols(at)), ws::accept_key(upgrade.key()));
+            self.switch_protocols(slot, &accept, protocol);
+        }
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Ws;
         socket.since = now;
@@ -157,7 +163,7 @@ impl Hub {
     }
 
     /// The path of the endpoint that a client came to.
-    pub fn endpoint_of(&self, client: ClientId) -> Option<&Arc<str>> {
+    pub fn path_of(&self, client: ClientId) -> Option<&Arc<str>> {
         let it = self.clients.get(client.slot(), client.generation())?;
         self.paths.get(usize::from(it.endpoint))
     }

@@ -133,7 +133,7 @@ impl Demo {
         if let Some(name) = principal {
             self.present.came(&mut HubOutlet { hub, now }, name);
         }
-        if self.conformance && hub.endpoint_of(client).is_some_and(|path| **path == *CLOSE) {
+        if self.conformance && hub.path_of(client).is_some_and(|path| **path == *CLOSE) {
             hub.close_client(now, client, 3000, "Go away!");
         }
     }

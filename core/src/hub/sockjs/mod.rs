@@ -14,7 +14,7 @@ use super::Hub;
 use super::request::below;
 use super::socket::NONE;
 use crate::config::Endpoint;
-use crate::sockjs::Transport;
+use crate::sockjs::{Route, Transport};
 
 pub(super) use self::book::Channels;
 pub(super) use self::fanout::{Wrapping, json};
@@ -34,6 +34,20 @@ pub(super) enum Errand {
 /// The service that a path belongs to.
 pub(super) fn service(endpoints: &[Endpoint], path: &str) -> Option<usize> {
     endpoints.iter().position(|endpoint| endpoint.sockjs.is_some() && below(path, &endpoint.path))
+}
+
+/// The endpoint that a WebSocket at this path comes to, and what it asks of SockJS.
+pub(super) fn websocket(endpoints: &[Endpoint], path: &str) -> Option<(usize, Option<Errand>)> {
+    let Some(at) = service(endpoints, path) else {
+        return Some((endpoints.iter().position(|endpoint| endpoint.path == path)?, None));
+    };
+    let endpoint = endpoints.get(at)?;
+    endpoint.sockjs.as_ref().filter(|sockjs| sockjs.websocket)?;
+    match Route::of(path.get(endpoint.path.len()..)?)? {
+        Route::RawWebSocket => Some((at, None)),
+        Route::Session { transport: Transport::WebSocket, .. } => Some((at, Some(Errand::WebSocket))),
+        _ => None,
+    }
 }
 
 impl Hub {
