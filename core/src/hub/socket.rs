@@ -117,7 +117,7 @@ pub(super) struct Unfinished {
 }
 
 /// A STOMP frame of which more is to come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct UnfinishedStomp {
     pub(super) decoder: stomp::Decoder,
     pub(super) frame: Vec<u8>,
@@ -126,12 +126,6 @@ pub(super) struct UnfinishedStomp {
 impl UnfinishedStomp {
     pub(super) fn is_idle(&self) -> bool {
         self.frame.is_empty() && self.decoder.is_between_frames()
-    }
-}
-
-impl Default for UnfinishedStomp {
-    fn default() -> Self {
-        Self { decoder: stomp::Decoder::server(), frame: Vec::new() }
     }
 }
 

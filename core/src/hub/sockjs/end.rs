@@ -55,10 +55,11 @@ impl Hub {
         {
             let dropped = cold.output.drop_unstarted_units();
             socket.write_raised &= !cold.output.is_empty() && !held;
-            if dropped > 0 && core::mem::replace(&mut socket.close_sent, false) {
-                if let Some(it) = self.channels.get_mut(channel) {
-                    it.channel.recall();
-                }
+            if dropped > 0
+                && core::mem::replace(&mut socket.close_sent, false)
+                && let Some(it) = self.channels.get_mut(channel)
+            {
+                it.channel.recall();
             }
             freed += dropped;
         }

@@ -80,18 +80,12 @@ impl Hub {
         let Some(channel) = self.channel_named(slot) else {
             return if transport.sends() { self.refuse_kept(slot, transport) } else { self.come(slot) };
         };
-        if self.is_cut(channel) {
-            // Its close frame is for everybody: who logged out has no cookie any more.
-            if let Some(it) = self.channels.get_mut(channel) {
-                it.last = self.now.mono;
-            }
-            return if transport.sends() {
-                self.refuse_kept(slot, transport)
-            } else {
-                self.receive(slot, channel, transport)
-            };
+        let over = self.is_cut(channel);
+        if over && let Some(it) = self.channels.get_mut(channel) {
+            it.last = self.now.mono;
         }
-        if !self.is_same_login(slot, channel) {
+        // The close frame of a channel that is over is for everybody: who logged out has no cookie any more.
+        if over && transport.sends() || !over && !self.is_same_login(slot, channel) {
             return self.refuse_kept(slot, transport);
         }
         if self.config.session.renew.poll {

@@ -1,0 +1,113 @@
+//! Requests of SockJS, written and read independently of the code under test.
+
+use tethered_core::config::{Config, Endpoint, SockJs};
+use tethered_core::ids::SocketId;
+
+use super::Server;
+use super::wire::Answer;
+
+/// A configuration with a service that asks for a login, at `/messages`, and one that does not, at `/open`.
+pub fn config() -> Config {
+    let mut config = super::config();
+    let raw = Endpoint::raw("/open").with_sockjs(SockJs { jsonp: true, ..SockJs::default() });
+    config.endpoints = vec![
+        Endpoint::stomp("/stomp"),
+        Endpoint::stomp("/messages").with_sockjs(SockJs::default()),
+        raw,
+    ];
+    config
+}
+
+/// The bytes of a request with these further lines.
+pub fn request(method: &str, path: &str, lines: &str, body: &str) -> Vec<u8> {
+    let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{length}{lines}\r\n{body}").into_bytes()
+}
+
+/// What a `Cookie` line says; none for an empty cookie.
+pub fn cookie(cookie: &str) -> String {
+    if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") }
+}
+
+impl Server {
+    /// A request on a connection of its own, which is answered at once.
+    pub fn fetch(&mut self, method: &str, path: &str, lines: &str, body: &str) -> Answer {
+        let socket = self.begin(method, path, lines, body);
+        let answer = self.answer(socket);
+        self.hang_up(socket);
+        answer
+    }
+
+    /// A request on a connection of its own, which stays open.
+    pub fn begin(&mut self, method: &str, path: &str, lines: &str, body: &str) -> SocketId {
+        let socket = self.open();
+        self.send(socket, &request(method, path, lines, body));
+        socket
+    }
+
+    /// The frame that a poll is answered with at once.
+    pub fn poll(&mut self, path: &str, cookie: &str) -> String {
+        let answer = self.fetch("POST", &format!("{path}/xhr"), &self::cookie(cookie), "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        String::from_utf8(answer.body).expect("text").trim_end().to_owned()
+    }
+
+    /// Messages are sent and taken.
+    pub fn post(&mut self, path: &str, cookie: &str, body: &str) {
+        let answer = self.fetch("POST", &format!("{path}/xhr_send"), &self::cookie(cookie), body);
+        assert_eq!((answer.status, &answer.body[..]), (204, &b""[..]), "{answer:?}");
+    }
+
+    /// The frames that came by `xhr_streaming` or a poll since this was last asked, without what comes before them; and
+    /// whether the answer is whole.
+    pub fn streamed(&mut self, socket: SocketId) -> (Vec<String>, bool) {
+        let bytes = self.output(socket);
+        let (body, whole) = match Answer::parse(&bytes) {
+            Some((answer, rest)) if answer.header("transfer-encoding") == Some("chunked") => dechunk(rest),
+            Some((answer, rest)) => {
+                assert_eq!(rest, b"");
+                (answer.body, true)
+            }
+            None => dechunk(&bytes),
+        };
+        let text = String::from_utf8(body).expect("text");
+        let frames = text.split('\n').filter(|line| !line.is_empty() && !line.starts_with("hh"));
+        (frames.map(str::to_owned).collect(), whole)
+    }
+}
+
+/// The body that these chunks hold, and whether the last one is among them.
+pub fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    while !bytes.is_empty() {
+        let end = bytes.windows(2).position(|two| two == b"\r\n").expect("a chunk's size");
+        let size = std::str::from_utf8(&bytes[..end]).expect("digits");
+        let size = usize::from_str_radix(size, 16).expect("a hexadecimal size");
+        assert_eq!(&bytes[end + 2 + size..end + 4 + size], b"\r\n", "a chunk's end");
+        body.extend_from_slice(&bytes[end + 2..end + 2 + size]);
+        bytes = &bytes[end + 4 + size..];
+        if size == 0 {
+            assert_eq!(bytes, b"", "something behind the last chunk");
+            return (body, true);
+        }
+    }
+    (body, false)
+}
+
+/// A STOMP frame as the array of messages that sends it.
+pub fn array(frame: &[u8]) -> String {
+    format!("[{}]", string(frame))
+}
+
+/// Text as a JSON string.
+pub fn string(text: &[u8]) -> String {
+    let mut json = String::from("\"");
+    for c in std::str::from_utf8(text).expect("text").chars() {
+        match c {
+            '"' | '\\' => json.extend(['\\', c]),
+            c if c < ' ' => json.push_str(&format!("\\u{:04x}", c as u32)),
+            c => json.push(c),
+        }
+    }
+    json + "\""
+}
