@@ -11,8 +11,7 @@ use tethered_core::session::Cause;
 
 const OPEN: &str = "/open/000/abc";
 const MINE: &str = "/messages/000/abc";
-const ENDED: &str =
-    "c[1008,\"This connection was established under an authenticated HTTP Session that has expired\"]";
+const ENDED: &str = "c[1008,\"This connection was established under an authenticated HTTP Session that has expired\"]";
 const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]";
 const STILL_OPEN: &str = "c[2010,\"Another connection still open\"]";
 
@@ -101,6 +100,7 @@ fn j01_callbacks_are_names() {
             server.hang_up(socket);
         }
     }
+    server.wait(5_016);
 }
 
 #[test]
@@ -117,8 +117,17 @@ fn j02_no_websocket_where_there_is_none() {
 fn j03_paths_that_lead_nowhere() {
     let mut server = server();
     for path in [
-        "/open//abc/xhr", "/open/0//xhr", "/open/a.b/abc/xhr", "/open/0/a.b/xhr", "/open/0/a%2Eb/xhr", "/open/0/a%2Fb/xhr",
-        "/open/0/a%01b/xhr", "/open/0/abc/nosuch", "/open/0/abc", "/open/0/abc/xhr/x", "/open/0/abc/xhr/",
+        "/open//abc/xhr",
+        "/open/0//xhr",
+        "/open/a.b/abc/xhr",
+        "/open/0/a.b/xhr",
+        "/open/0/a%2Eb/xhr",
+        "/open/0/a%2Fb/xhr",
+        "/open/0/a%01b/xhr",
+        "/open/0/abc/nosuch",
+        "/open/0/abc",
+        "/open/0/abc/xhr/x",
+        "/open/0/abc/xhr/",
     ] {
         assert_eq!(server.fetch("POST", path, "", "").status, 404, "{path}");
     }
@@ -309,7 +318,8 @@ fn j07_a_body_has_an_end() {
     server.send(socket, head.as_bytes());
     assert_eq!(server.answer(socket).status, 413, "before it is read");
     let socket = server.open();
-    let head = format!("POST {OPEN}/xhr_send HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{most:x}\r\n");
+    let head =
+        format!("POST {OPEN}/xhr_send HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{most:x}\r\n");
     server.send(socket, head.as_bytes());
     server.send(socket, body(most).as_bytes());
     server.send(socket, b"\r\n1\r\n");
@@ -336,10 +346,11 @@ fn j07_a_body_does_not_take_for_ever() {
 
 #[test]
 fn j07_over_a_websocket_what_is_broken_ends_it() {
-    for (message, broken) in [("", false), ("[]", false), ("[\"x", true), ("x", true), ("[[\"x\"]]", true), ("[\"\\ud800\"]", true)] {
+    for (message, broken) in
+        [("", false), ("[]", false), ("[\"x", true), ("x", true), ("[[\"x\"]]", true), ("[\"\\ud800\"]", true)]
+    {
         let mut server = server();
-        let socket = server.ws("/open/0/abc/websocket", "");
-        assert_eq!(server.frames(socket)[0].payload, b"o");
+        let socket = server.framed(OPEN, "");
         server.send(socket, &wire::text(message));
         server.send(socket, &wire::text("[\"next\"]"));
         let frames = server.frames(socket);
@@ -359,7 +370,8 @@ fn j08_nesting_and_numbers_are_read_in_a_line() {
     let mut server = server();
     open(&mut server, OPEN);
     let path = format!("{OPEN}/xhr_send");
-    for body in ["[".repeat(60_000), format!("[{}]", "9".repeat(60_000)), "[\"x\",".repeat(10_000), "\\".repeat(60_000)] {
+    for body in ["[".repeat(60_000), format!("[{}]", "9".repeat(60_000)), "[\"x\",".repeat(10_000), "\\".repeat(60_000)]
+    {
         assert_eq!(server.fetch("POST", &path, "", &body).status, 500);
     }
     server.wait(5_016);
@@ -368,9 +380,13 @@ fn j08_nesting_and_numbers_are_read_in_a_line() {
 #[test]
 fn j10_what_ends_lines_and_scripts_is_escaped_on_each_transport() {
     let text = "\u{2028}\u{2029}\"\\</script>\r\n\0\u{feff}😀";
-    for (method, transport) in
-        [("POST", "xhr"), ("POST", "xhr_streaming"), ("GET", "eventsource"), ("GET", "htmlfile?c=c"), ("GET", "jsonp?c=c")]
-    {
+    for (method, transport) in [
+        ("POST", "xhr"),
+        ("POST", "xhr_streaming"),
+        ("GET", "eventsource"),
+        ("GET", "htmlfile?c=c"),
+        ("GET", "jsonp?c=c"),
+    ] {
         let mut server = server();
         let client = open(&mut server, OPEN);
         let socket = server.begin(method, &format!("{OPEN}/{transport}"), "", "");
@@ -388,11 +404,13 @@ fn j10_what_ends_lines_and_scripts_is_escaped_on_each_transport() {
         server.wait(5_016);
     }
     let mut server = server();
-    let socket = server.ws("/open/0/abc/websocket", "");
+    let socket = server.framed(OPEN, "");
     let client = joined(&mut server)[0];
-    server.frames(socket);
     say(&mut server, client, text);
-    assert_eq!(server.frames(socket)[0].payload, b"a[\"\\u2028\\u2029\\\"\\\\</script>\\r\\n\\u0000\\ufeff\\ud83d\\ude00\"]");
+    assert_eq!(
+        server.frames(socket)[0].payload,
+        b"a[\"\\u2028\\u2029\\\"\\\\</script>\\r\\n\\u0000\\ufeff\\ud83d\\ude00\"]"
+    );
 }
 
 #[test]
@@ -568,8 +586,7 @@ fn j15_the_end_of_the_login_ends_each_and_each_is_told() {
     server.streamed(streaming);
     server.output(events);
     server.output(page);
-    let ws = server.ws(&format!("{}/websocket", path(9)), &login);
-    assert_eq!(server.frames(ws)[0].payload, b"o");
+    let ws = server.framed(&path(9), &login);
     server.log_out(&login);
     assert_eq!(answered(&mut server, waiting), ENDED);
     assert_eq!(server.streamed(streaming), (vec![ENDED.to_owned()], true));

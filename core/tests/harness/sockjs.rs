@@ -10,11 +10,8 @@ use super::wire::Answer;
 pub fn config() -> Config {
     let mut config = super::config();
     let raw = Endpoint::raw("/open").with_sockjs(SockJs { jsonp: true, ..SockJs::default() });
-    config.endpoints = vec![
-        Endpoint::stomp("/stomp"),
-        Endpoint::stomp("/messages").with_sockjs(SockJs::default()),
-        raw,
-    ];
+    config.endpoints =
+        vec![Endpoint::stomp("/stomp"), Endpoint::stomp("/messages").with_sockjs(SockJs::default()), raw];
     config
 }
 
@@ -42,6 +39,17 @@ impl Server {
     pub fn begin(&mut self, method: &str, path: &str, lines: &str, body: &str) -> SocketId {
         let socket = self.open();
         self.send(socket, &request(method, path, lines, body));
+        socket
+    }
+
+    /// An open WebSocket that carries frames of SockJS; the first one came.
+    pub fn framed(&mut self, path: &str, cookie: &str) -> SocketId {
+        let socket = self.open();
+        let lines = self::cookie(cookie);
+        self.send(socket, super::handshake(&format!("{path}/websocket"), &lines).as_bytes());
+        let bytes = self.output(socket);
+        let (answer, rest) = Answer::parse(&bytes).expect("an answer");
+        assert_eq!((answer.status, rest), (101, &b"\x81\x01o"[..]));
         socket
     }
 
