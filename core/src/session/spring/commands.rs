@@ -14,7 +14,7 @@ use super::facts::Read;
 use super::keys::{Digits, on_key};
 use super::record;
 use super::values::{self, Form};
-use super::work::{Part, Work};
+use super::work::{Part, Work, session};
 use super::{Script, Spring};
 use crate::redis::Command;
 use crate::session::Op;
@@ -111,6 +111,13 @@ impl Spring {
             }
             Op::Load { .. } | Op::Check { .. } => None,
         }
+    }
+
+    /// On a Cluster: takes away a hash that was copied, and tells what was in it.
+    pub(super) fn take_command(&self, work: &Work) -> Command {
+        let name = session(&work.op);
+        let args = [one(b"plain"), one(b"sets"), one(b""), one(name.as_bytes()), one(b"")];
+        self.call(Script::End, work.with_text, &[self.keys.hash(name)], &args)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the script has as many")]
@@ -244,4 +251,4 @@ fn one(arg: &[u8]) -> Parts<'_> {
 /// How much longer than its session a hash of the indexed layout is kept, in milliseconds.
 pub(super) const GRACE_MS: i64 = 300_000;
 /// The fields without which there is no session.
-const VALUES: [&str; 3] = ["creationTime", "lastAccessedTime", "maxInactiveInterval"];
+pub(super) const VALUES: [&str; 3] = ["creationTime", "lastAccessedTime", "maxInactiveInterval"];
