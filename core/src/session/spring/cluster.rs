@@ -122,7 +122,7 @@ impl Spring {
     /// The hash of a new session, or of one with a new name, is written: the other keys follow.
     pub(super) fn rest_of_new(&mut self, now: Instant, id: Id) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
-        let (facts, op, found) = (work.facts, work.op.clone(), work.found.principal.clone());
+        let (facts, op, found) = (work.facts, work.op.clone(), work.found.indexed.clone());
         let mut others = Vec::new();
         let mut awaited = Vec::new();
         let left = match &op {
@@ -169,7 +169,7 @@ impl Spring {
     /// The hash says that the session is over: the other keys follow.
     pub(super) fn rest_of_end(&mut self, now: Instant, id: Id) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
-        let (facts, name, found) = (work.facts, session(&work.op).to_owned(), work.found.principal.clone());
+        let (facts, name, found) = (work.facts, session(&work.op).to_owned(), work.found.indexed.clone());
         let mut others = Vec::new();
         if let Some(read) = facts.whole() {
             self.leave_due(&mut others, id, read, &name);

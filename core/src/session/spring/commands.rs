@@ -105,7 +105,7 @@ impl Spring {
                 Some(self.call(Script::Rename, work.with_text, &[&hashes[..], others].concat(), &args))
             }
             Op::End { id } => {
-                let index = self.index_key(work.found.principal.as_deref());
+                let index = self.index_key(work.found.indexed.as_deref());
                 let args = [&self.head(id)[..], &[one(&index)]].concat();
                 Some(self.call(Script::End, work.with_text, &self.session_keys(id), &args))
             }
@@ -199,7 +199,7 @@ impl Spring {
 
     /// The keys of the indexes that a login leaves and enters; nothing where there are none.
     pub(super) fn indexes(&self, work: &Work, principal: Option<&str>) -> (Vec<u8>, Vec<u8>) {
-        (self.index_key(work.found.principal.as_deref()), self.index_key(principal))
+        (self.index_key(work.found.indexed.as_deref()), self.index_key(principal))
     }
 
     /// The key of a principal's index; nothing where there is none.

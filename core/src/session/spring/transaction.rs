@@ -276,7 +276,7 @@ impl Spring {
                         writes.push(self.pexpire(hash, GRACE_MS));
                     }
                     self.unfile(&mut writes, work, read, id);
-                    let index = self.index_key(work.found.principal.as_deref());
+                    let index = self.index_key(work.found.indexed.as_deref());
                     self.index(&mut writes, "SREM", &index, read.form, id);
                 }
                 _ => writes.push(on_key("DEL", hash, &[])),
