@@ -113,7 +113,7 @@ impl Hub {
     }
 
     /// Behind a listed proxy a socket counts for the address that the proxy tells.
-    fn count_client(&mut self, slot: u32) {
+    pub(super) fn count_client(&mut self, slot: u32) {
         let Some(client) = self.pending(slot).and_then(|pending| pending.request.client()) else { return };
         let Some(socket) = self.sockets.slot(slot) else { return };
         let before = socket.address;
@@ -126,7 +126,7 @@ impl Hub {
         }
     }
 
-    fn over_address(&self, slot: u32) -> bool {
+    pub(super) fn over_address(&self, slot: u32) -> bool {
         let Some(address) = self.sockets.slot(slot).map(|socket| socket.address) else { return false };
         let listed = self.addresses.get(address).is_some_and(|peer| self.config.proxies.contains(peer));
         !listed && self.addresses.count(address) > self.config.limits.per_address
@@ -340,6 +340,9 @@ impl Hub {
 
     /// Answers with an error of our own.
     pub(super) fn refuse(&mut self, slot: u32, refusal: Refusal) {
+        if self.is_elsewhere(slot) {
+            return self.dismiss(slot, refusal);
+        }
         self.stats.refusals += 1;
         self.not_half_open(slot);
         let exchange = match self.pending(slot) {
@@ -391,7 +394,7 @@ enum Sorted {
 }
 
 impl Pending {
-    fn new(request: http::Request) -> Self {
+    pub(super) fn new(request: http::Request) -> Self {
         Self { request, body: None, read: false, ids: Vec::new(), upgrade: None, session: None, stage: Stage::Asking }
     }
 }

@@ -230,6 +230,8 @@ pub(super) enum Mark {
     HalfOpen = 32,
     /// The embedder parses its requests, and writes the answers that it gets as parts.
     Asked = 64,
+    /// The WebSocket is the embedder's: no byte is read or written here.
+    Elsewhere = 128,
 }
 
 impl Marks {
@@ -331,13 +333,13 @@ mod tests {
 
     #[test]
     fn each_mark_is_its_own() {
-        use Mark::{Asked, Blocked, CloseReceived, HalfOpen, ReadingOff, Secure, Shutdown};
-        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen, Asked];
+        use Mark::{Asked, Blocked, CloseReceived, Elsewhere, HalfOpen, ReadingOff, Secure, Shutdown};
+        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen, Asked, Elsewhere];
         let mut marks = Marks(0);
         for (n, mark) in all.into_iter().enumerate() {
             assert!(!marks.set(mark, true) && marks.set(mark, true));
             let set: Vec<bool> = all.iter().map(|other| marks.has(*other)).collect();
-            assert_eq!(set, [0, 1, 2, 3, 4, 5, 6].map(|other| other <= n));
+            assert_eq!(set, [0, 1, 2, 3, 4, 5, 6, 7].map(|other| other <= n));
         }
         for mark in all {
             assert!(marks.set(mark, false) && !marks.set(mark, false) && !marks.has(mark));

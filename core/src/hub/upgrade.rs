@@ -112,11 +112,13 @@ impl Hub {
             return;
         };
         let Some(slot) = self.live(id) else { return };
-        let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
         let Some(at) = self.config.endpoints.get(usize::from(endpoint)) else { return };
-        let (protocol, raw) = (upgrade.protocol(protocols(at)), at.protocol == Protocol::Raw);
-        let accept = ws::accept_key(upgrade.key());
-        self.switch_protocols(slot, &accept, protocol);
+        let raw = at.protocol == Protocol::Raw;
+        if !self.is_elsewhere(slot) {
+            let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
+            let (protocol, accept) = (upgrade.protocol(protocols(at)), ws::accept_key(upgrade.key()));
+            self.switch_protocols(slot, &accept, protocol);
+        }
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Ws;
         socket.since = now;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::redis::{self, Kept};
 use super::text::{BadLine, Words};
 use crate::http;
-use crate::hub::{Change, Open, Response};
+use crate::hub::{Change, Joined, Kind, Open, Response};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::redis::Connection;
 use crate::session::{Answer, Cause, Record};
@@ -30,6 +30,8 @@ pub(super) enum Input {
     Begin { version: u64, seed: [u8; 16], config: u64 },
     Open { open: Open, socket: Option<SocketId> },
     Ask { ask: Box<Asked>, socket: Option<SocketId> },
+    Join { join: Box<Joining>, joined: Option<Joined> },
+    Message { client: ClientId, kind: Kind, bytes: Vec<u8> },
     Received { socket: SocketId, bytes: Vec<u8> },
     Sent { socket: SocketId, len: usize },
     Closed { socket: SocketId },
@@ -61,6 +63,15 @@ pub(super) struct Asked {
     pub(super) target: String,
     pub(super) headers: Vec<(String, Vec<u8>)>,
     pub(super) body: Vec<u8>,
+}
+
+/// A WebSocket that was opened elsewhere.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) open: Open,
+    pub(super) target: String,
+    pub(super) headers: Vec<(String, Vec<u8>)>,
+    pub(super) session: Option<String>,
 }
 
 #[derive(Debug)]
@@ -145,6 +156,23 @@ impl Input {
                 let ask = Asked { open, method, target, headers, body: words.bytes()? };
                 Self::Ask { ask: Box::new(ask), socket }
             }
+            "join" => {
+                let joined = match became(words)? {
+                    Some(socket) => Some(Joined { socket, client: client(words)? }),
+                    None => None,
+                };
+                let open = origin(words)?;
+                let (target, session, headers) = (words.text()?, words.text_or_none()?, fields(words)?);
+                Self::Join { join: Box::new(Joining { open, target, headers, session }), joined }
+            }
+            "message" => {
+                let client = client(words)?;
+                let kind = match choice(words, &["text", "binary"], "text or binary")? {
+                    0 => Kind::Text,
+                    _ => Kind::Binary,
+                };
+                Self::Message { client, kind, bytes: words.bytes()? }
+            }
             "received" => Self::Received { socket: socket(words)?, bytes: words.bytes()? },
             "sent" => {
                 let socket = socket(words)?;
@@ -220,19 +248,28 @@ fn client(words: &mut Words<'_>) -> Result<ClientId, BadLine> {
 
 /// A connection that was accepted, and what became of it.
 fn open(words: &mut Words<'_>) -> Result<(Open, Option<SocketId>), BadLine> {
-    let socket = if words.clone().option("full") == Some("") {
+    let socket = became(words)?;
+    Ok((origin(words)?, socket))
+}
+
+/// The id that it was given.
+fn became(words: &mut Words<'_>) -> Result<Option<SocketId>, BadLine> {
+    if words.clone().option("full") == Some("") {
         words.word("full")?;
-        None
-    } else {
-        Some(socket(words)?)
-    };
+        return Ok(None);
+    }
+    socket(words).map(Some)
+}
+
+/// Whose it is, and where it came from.
+fn origin(words: &mut Words<'_>) -> Result<Open, BadLine> {
     let token = words.named("token=", "token= and a number")?;
     let address = words.map("from= and an address or -", |word| match word.strip_prefix("from=")? {
         "-" => Some(None),
         address => address.parse::<IpAddr>().ok().map(Some),
     })?;
     let secure = choice(words, &["plain", "tls"], "plain or tls")? == 1;
-    Ok((Open { token, address, secure }, socket))
+    Ok(Open { token, address, secure })
 }
 
 fn notice(words: &mut Words<'_>) -> Result<Notice, BadLine> {
@@ -347,7 +384,7 @@ const CAUSES: [Cause; 11] = [
     Cause::Peer,
 ];
 const HEADERS: &str = "headers= and their number";
-const KIND: &str = "an input: open, ask, received, sent, closed, activity, answered, reply, notification, connected, \
+const KIND: &str = "an input: open, ask, join, message, received, sent, closed, activity, answered, reply, notification, connected, \
                     disconnected, relayed, notice, notices, tick, respond, publish, announce, answer, send, end, drain or begin";
 
 #[cfg(test)]
@@ -378,7 +415,7 @@ mod tests {
         ] {
             assert_eq!(Line::parse(line).unwrap_err().to_string(), message, "{line}");
         }
-        assert!(Line::parse("@1 2 dance").unwrap_err().to_string().starts_with("column 6: an input: open, ask,"));
+        assert!(Line::parse("@1 2 dance").unwrap_err().to_string().starts_with("column 6: an input: open, ask, join,"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::redis::push_reply;
 use super::text::{push_bytes, push_option, push_stamp, push_text, push_word};
-use crate::hub::{Ask, Change, Event, Message, Notice, Open, Payload, Response, To, Who};
+use crate::hub::{Ask, Change, Event, Join, Joined, Kind, Message, Notice, Open, Payload, Response, To, Who};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::session::{Answer, Cause};
 use crate::time::Now;
@@ -54,6 +54,25 @@ impl Recorder {
         });
     }
 
+    /// `joined` is what became of it; `None` if it was refused.
+    pub(crate) fn join(&mut self, now: Now, join: &Join<'_>, joined: Option<Joined>) {
+        self.line(now, "join", |line| {
+            let open = Open { token: join.token, address: join.address, secure: join.secure };
+            // What became of it comes first, as with the others; a client only where there is one.
+            match joined {
+                Some(joined) => {
+                    push_word(line, Id::from(joined.socket));
+                    push_word(line, Id::from(joined.client));
+                }
+                None => push_word(line, "full"),
+            }
+            push_origin(line, &open);
+            push_text(line, join.target);
+            push_option(line, join.session);
+            push_fields(line, join.headers);
+        });
+    }
+
     pub(crate) fn event(&mut self, now: Now, event: &Event<'_>) {
         match event {
             Event::Received { socket, bytes } => self.line(now, "received", |line| {
@@ -65,6 +84,11 @@ impl Recorder {
                 push_word(line, len);
             }),
             Event::Closed { socket } => self.line(now, "closed", |line| push_word(line, Id::from(*socket))),
+            Event::Message { client, kind, bytes } => self.line(now, "message", |line| {
+                push_word(line, Id::from(*client));
+                push_word(line, if *kind == Kind::Text { "text" } else { "binary" });
+                push_bytes(line, bytes);
+            }),
             Event::Activity { client } => self.line(now, "activity", |line| push_word(line, Id::from(*client))),
             Event::Answer { call, answer } => self.line(now, "answered", |line| {
                 push_word(line, Id::from(*call));
@@ -228,6 +252,11 @@ fn push_open(line: &mut String, open: &Open, socket: Option<SocketId>) {
         Some(socket) => push_word(line, Id::from(socket)),
         None => push_word(line, "full"),
     }
+    push_origin(line, open);
+}
+
+/// Whose it is, and where it came from.
+fn push_origin(line: &mut String, open: &Open) {
     push_word(line, format_args!("token={}", open.token));
     match open.address {
         Some(address) => push_word(line, format_args!("from={address}")),
