@@ -59,10 +59,8 @@ impl Spring {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
         let op = &work.op;
         if self.layout == Layout::Detect && !work.forced {
-            if !matches!(op, Op::Create { .. }) {
-                return self.read(now, id, Stage::Detect);
-            }
-            self.layout = Layout::Indexed;
+            let makes = matches!(op, Op::Create { .. });
+            return if makes { self.survey(now, id) } else { self.read(now, id, Stage::Detect) };
         }
         if reads(op) {
             return self.read(now, id, Stage::Look);

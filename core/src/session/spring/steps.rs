@@ -84,7 +84,7 @@ impl Spring {
             Stage::Raise => self.raised(now, id),
             Stage::Take => self.taken(now, id),
             Stage::Rest => self.rest_done(now, id),
-            Stage::Queued | Stage::Pause | Stage::Echo | Stage::Turn => {}
+            Stage::Queued | Stage::Survey | Stage::Pause | Stage::Echo | Stage::Turn => {}
         }
     }
 
@@ -228,7 +228,12 @@ impl Spring {
         match verdict {
             Verdict::Alive(ttl_ms) => self.alive(now, id, ttl_ms),
             Verdict::Absent => {
-                if !self.pause(now, id) {
+                let facts = work.facts;
+                if self.pause(now, id) {
+                } else if self.is_plain_after_all(now, &facts) {
+                    self.release_turn(now, id);
+                    self.begin(now, id);
+                } else {
                     self.finish(now, id, Answer::Gone);
                 }
             }

@@ -61,6 +61,8 @@ pub(super) enum Stage {
     Queued,
     /// The layout is being found out.
     Detect,
+    /// The same, for a session that is not there yet: from others.
+    Survey,
     /// The facts are being read.
     Look,
     /// The time is being read.
