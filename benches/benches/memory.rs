@@ -42,7 +42,7 @@ impl Measurement for Bytes {
     }
 
     fn formatter(&self) -> &dyn ValueFormatter {
-        &Bytes
+        &Self
     }
 }
 
