@@ -81,6 +81,8 @@ pub(super) enum Stage {
     Raise,
     /// On a Cluster: the hash is being read as a whole.
     Copy,
+    /// On a Cluster: the hash that was copied is being taken away.
+    Take,
     /// On a Cluster: the hash is written, the other keys are being.
     Rest,
 }
