@@ -1,10 +1,19 @@
 //! Requests of SockJS, written and read independently of the code under test.
 
 use tethered_core::config::{Config, Endpoint, SockJs};
-use tethered_core::ids::SocketId;
+use tethered_core::hub::{Action, Payload};
+use tethered_core::ids::{ClientId, SocketId};
 
 use super::Server;
-use super::wire::Answer;
+use super::wire::{self, Answer};
+
+/// A session at the service without a login, and one at that with it.
+pub const OPEN: &str = "/open/000/abc";
+pub const MINE: &str = "/messages/000/abc";
+pub const ENDED: &str =
+    "c[1008,\"This connection was established under an authenticated HTTP Session that has expired\"]";
+pub const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]";
+pub const STILL_OPEN: &str = "c[2010,\"Another connection still open\"]";
 
 /// A configuration with a service that asks for a login, at `/messages`, and one that does not, at `/open`.
 pub fn config() -> Config {
@@ -118,4 +127,56 @@ pub fn string(text: &[u8]) -> String {
         }
     }
     json + "\""
+}
+
+/// How each service is set up.
+pub fn sockjs(config: &mut Config) -> impl Iterator<Item = &mut SockJs> {
+    config.endpoints.iter_mut().filter_map(|endpoint| endpoint.sockjs.as_mut())
+}
+
+/// Who has joined since the last time.
+pub fn joined(server: &mut Server) -> Vec<ClientId> {
+    let joined = server.seen().into_iter().filter_map(|action| match action {
+        Action::Joined { client, .. } => Some(client),
+        _ => None,
+    });
+    joined.collect()
+}
+
+/// A session at the service without a login; its client.
+pub fn open(server: &mut Server, path: &str) -> ClientId {
+    assert_eq!(server.poll(path, ""), "o");
+    joined(server).pop().expect("a client")
+}
+
+pub fn say(server: &mut Server, client: ClientId, text: &str) {
+    server.hub.send(server.now(), client, Payload::Text(text));
+    server.work();
+}
+
+/// A session over requests that speaks STOMP; who joined for it is not told.
+pub fn connect(server: &mut Server, path: &str, login: &str) {
+    assert_eq!(server.poll(path, login), "o");
+    server.post(path, login, &array(&wire::stomp("CONNECT", &[("accept-version", "1.2")], b"")));
+    assert!(server.poll(path, login).starts_with("a[\"CONNECTED\\n"));
+    server.seen();
+}
+
+pub fn subscribe(server: &mut Server, path: &str, login: &str, destination: &str) {
+    let frame = wire::stomp("SUBSCRIBE", &[("id", "0"), ("destination", destination)], b"");
+    server.post(path, login, &array(&frame));
+}
+
+/// A poll that waits.
+pub fn wait_for(server: &mut Server, path: &str, login: &str) -> SocketId {
+    let socket = server.begin("POST", &format!("{path}/xhr"), &cookie(login), "");
+    assert_eq!(server.output(socket), b"");
+    socket
+}
+
+/// What a poll that waited was answered with.
+pub fn answered(server: &mut Server, socket: SocketId) -> String {
+    let (frames, whole) = server.streamed(socket);
+    assert!(whole);
+    frames.concat()
 }
