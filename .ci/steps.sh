@@ -33,7 +33,7 @@ about() {
 }
 
 FUZZ_SECONDS=${FUZZ_SECONDS:-600}
-FUZZ_TARGETS="ws_frame http_head stomp_frame hub_ops"
+FUZZ_TARGETS="ws_frame http_head stomp_frame sockjs_body sockjs_channel hub_ops"
 BARE_TARGET=thumbv7em-none-eabihf
 
 step_fmt() {
