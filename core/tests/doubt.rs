@@ -26,6 +26,24 @@ fn r11_a_peer_that_cannot_be_heard_is_not_idle() {
     assert_eq!(server.close_code(rob), Some(1013));
 }
 
+/// Who shakes hands while the store is away is told so, not that there is no such session.
+#[test]
+fn r11_a_handshake_that_waits_when_the_store_is_given_up_may_come_again() {
+    let (mut server, rob) = bound("heart-beat:0,0\n");
+    server.answer_pings(rob);
+    server.wait(29_000);
+    lose(&mut server);
+    server.wait(270_500);
+    lose(&mut server);
+    assert!(!server.is_closed(rob));
+    let second = server.open();
+    server.send(second, handshake("/stomp", "Cookie: SESSION=YWJj\r\n").as_bytes());
+    server.wait(10_000);
+    assert_eq!(server.left(), [Cause::StoreLost]);
+    let answer = server.answer(second);
+    assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
+}
+
 #[test]
 fn r10_it_is_heard_again_and_has_its_time_from_then_on() {
     let (mut server, rob) = bound("");

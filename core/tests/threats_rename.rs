@@ -2,92 +2,43 @@
 
 mod harness;
 
-use std::sync::Arc;
-
-use harness::{SESSION_ENDED, Server, handshake, wire};
-use tethered_core::config::Store;
-use tethered_core::http::{Encoding, cookie};
-use tethered_core::hub::{Action, Event, Notice};
+use harness::store::{alive, answer_touches, asked, assert_ended, base64, bound, external, question, reply};
+use harness::{Server, handshake};
+use tethered_core::hub::{Event, Notice};
 use tethered_core::ids::{CallId, SocketId};
-use tethered_core::session::{Answer, Cause, Op, Record};
-
-fn base64(id: &str) -> String {
-    cookie::encode_value(id, Encoding::Base64)
-}
-
-/// A server whose sessions live elsewhere: the test is the store.
-fn external() -> Server {
-    Server::with(|config| config.store = Store::External).serves_nobody_after()
-}
-
-/// The questions to the store since the last time.
-fn asked(server: &mut Server) -> Vec<(Option<CallId>, Op)> {
-    let asked = server.seen().into_iter().filter_map(|action| match action {
-        Action::Session { call, op } => Some((call, op)),
-        _ => None,
-    });
-    asked.collect()
-}
-
-/// The one question to the store since the last time, which wants an answer.
-fn question(server: &mut Server) -> (CallId, Op) {
-    match &asked(server)[..] {
-        [(Some(call), op)] => (*call, op.clone()),
-        asked => panic!("{asked:?}"),
-    }
-}
-
-fn reply(server: &mut Server, call: CallId, answer: Answer) {
-    let now = server.now();
-    server.hub.handle(now, Event::Answer { call, answer });
-    server.work();
-}
-
-fn alive(id: &str, principal: Option<&str>, ttl_ms: Option<u64>) -> Answer {
-    let record = Record { id: Arc::from(id), principal: principal.map(Arc::from), attributes: Vec::new() };
-    Answer::Alive { ttl_ms, record: Some(Box::new(record)) }
-}
-
-/// An open STOMP conversation of rob under an external session, its first touch answered.
-fn bound(server: &mut Server, id: &str, ttl_ms: Option<u64>) -> SocketId {
-    let socket = server.open();
-    server.send(socket, handshake("/stomp", &format!("Cookie: SESSION={}\r\n", base64(id))).as_bytes());
-    let (call, op) = question(server);
-    assert_eq!(op, Op::Load { id: Arc::from(id) });
-    reply(server, call, alive(id, Some("rob"), ttl_ms));
-    assert_eq!(server.answer(socket).status, 101);
-    server.answer_pings(socket);
-    answer_touches(server, ttl_ms);
-    server.say(socket, "CONNECT", &[("accept-version", "1.2")], "");
-    server.say(socket, "SUBSCRIBE", &[("id", "0"), ("destination", "/topic/a")], "");
-    assert_eq!(server.heard(socket)[0].command, "CONNECTED");
-    server.wait(1_100);
-    answer_touches(server, ttl_ms);
-    socket
-}
-
-fn answer_touches(server: &mut Server, ttl_ms: Option<u64>) {
-    for (call, op) in asked(server) {
-        assert!(matches!(op, Op::Touch { .. }), "{op:?}");
-        reply(server, call.expect("an answer is wanted"), Answer::Alive { ttl_ms, record: None });
-    }
-}
-
-/// Everybody behind these sockets was cut off, with exactly the words of the reference.
-fn assert_ended(server: &mut Server, sockets: &[SocketId]) {
-    for socket in sockets {
-        assert_eq!(server.close_frame(*socket), Some((1008, SESSION_ENDED.to_owned())));
-        assert!(server.is_shut(*socket));
-        server.send(*socket, &wire::text(wire::stomp("SEND", &[("destination", "/app/late")], b"late")));
-        assert_eq!(server.output(*socket), b"");
-    }
-    assert_eq!(server.delivered(), []);
-}
+use tethered_core::session::{Answer, Cause, Op};
 
 fn renamed(server: &mut Server, from: &str, to: &str) {
     let now = server.now();
     server.hub.handle(now, Event::Notice { session: from, notice: Notice::Renamed { to } });
     server.work();
+}
+
+/// Shakes hands with this cookie; what the store is asked about it.
+fn claims(server: &mut Server, id: &str) -> (SocketId, CallId) {
+    let socket = server.open();
+    server.send(socket, handshake("/stomp", &format!("Cookie: SESSION={}\r\n", base64(id))).as_bytes());
+    let (call, op) = question(server);
+    assert_eq!(op, Op::Load { id: id.into() });
+    (socket, call)
+}
+
+/// The store vouches for the session under this id, until it is asked nothing more.
+fn vouch(server: &mut Server, id: &str, principal: &str) {
+    loop {
+        let asked = asked(server);
+        if asked.is_empty() {
+            break;
+        }
+        for (call, op) in asked {
+            let answer = match op {
+                Op::Load { id: of } if *of == *id => alive(id, Some(principal), Some(60_000)),
+                Op::Touch { id: of, .. } if *of == *id => Answer::Alive { ttl_ms: Some(60_000), record: None },
+                op => panic!("{op:?}"),
+            };
+            reply(server, call.expect("an answer is wanted"), answer);
+        }
+    }
 }
 
 /// Somebody who knows the id from before the login shakes hands just as the session is given another one: that one is not
@@ -123,6 +74,7 @@ fn c07_who_is_bound_follows_a_new_id() {
     server.say(socket, "SEND", &[("destination", "/app/a")], "x");
     let (call, op) = question(&mut server);
     assert_eq!(op, Op::Touch { id: "b".into(), age_ms: 0 });
+    assert_eq!(server.delivered().len(), 1);
     reply(&mut server, call, Answer::Gone);
     assert_ended(&mut server, &[socket]);
 }
@@ -160,4 +112,133 @@ fn c07_the_handshake_of_somebody_else_is_let_in_and_the_others_are_closed() {
     reply(&mut server, call, alive("a", Some("luke"), Some(60_000)));
     assert_eq!(server.answer(second).status, 101);
     assert_ended(&mut server, &[socket]);
+}
+
+/// A login at Spring: the answer with the new cookie is there before the notice of the rename.
+#[test]
+fn c07_a_second_tab_with_the_new_cookie_closes_nobody() {
+    // The tab is let in before the notice comes, or waits for the store when it does.
+    for waits in [false, true] {
+        let mut server = external();
+        let first = bound(&mut server, "a", Some(60_000));
+        let (second, call) = claims(&mut server, "b");
+        if !waits {
+            reply(&mut server, call, alive("b", Some("rob"), Some(60_000)));
+        }
+        renamed(&mut server, "a", "b");
+        if waits {
+            reply(&mut server, call, alive("b", Some("rob"), Some(60_000)));
+        }
+        vouch(&mut server, "b", "rob");
+        assert_eq!(server.answer(second).status, 101, "{waits}");
+        server.answer_pings(second);
+        assert_eq!(server.ended(), [], "{waits}");
+        assert_eq!(server.hub.stats().sessions, 1);
+        // Both are under the new id: what the first says renews it, and its end is the end of both.
+        server.wait(2_200);
+        vouch(&mut server, "b", "rob");
+        server.wait(1_100);
+        server.say(first, "SEND", &[("destination", "/app/a")], "x");
+        let (call, op) = question(&mut server);
+        assert_eq!(op, Op::Touch { id: "b".into(), age_ms: 0 });
+        assert_eq!(server.delivered().len(), 1, "{waits}");
+        reply(&mut server, call, Answer::Gone);
+        assert_ended(&mut server, &[first, second]);
+    }
+}
+
+#[test]
+fn c07_a_login_that_is_heard_of_while_the_first_tab_is_in_doubt_frees_it() {
+    let mut server = external();
+    let first = bound(&mut server, "a", Some(60_000));
+    let (second, call) = claims(&mut server, "b");
+    reply(&mut server, call, alive("b", Some("rob"), Some(60_000)));
+    vouch(&mut server, "b", "rob");
+    assert_eq!(server.answer(second).status, 101);
+    // Redis tells of the old name first: the session is asked for, and is not there.
+    let now = server.now();
+    server.hub.handle(now, Event::Notice { session: "a", notice: Notice::Deleted });
+    server.work();
+    let (gone, _) = question(&mut server);
+    server.say(first, "SEND", &[("destination", "/app/a")], "x");
+    assert_eq!(server.delivered(), []);
+    assert!(!server.is_closed(first));
+    renamed(&mut server, "a", "b");
+    reply(&mut server, gone, Answer::Gone);
+    vouch(&mut server, "b", "rob");
+    assert_eq!(server.delivered().len(), 1, "what was held is handled");
+}
+
+/// What the first tab said before the login is told under the new id.
+#[test]
+fn c07_activity_is_not_lost_when_two_become_one() {
+    let mut server = external();
+    let first = bound(&mut server, "a", Some(60_000));
+    server.wait(1_100);
+    server.say(first, "SEND", &[("destination", "/app/a")], "x");
+    let (touch, op) = question(&mut server);
+    assert_eq!(op, Op::Touch { id: "a".into(), age_ms: 0 });
+    let (_, call) = claims(&mut server, "b");
+    reply(&mut server, call, alive("b", Some("rob"), Some(60_000)));
+    let (renewal, _) = question(&mut server);
+    reply(&mut server, renewal, Answer::Alive { ttl_ms: Some(60_000), record: None });
+    server.wait(300);
+    server.say(first, "SEND", &[("destination", "/app/a")], "x");
+    renamed(&mut server, "a", "b");
+    reply(&mut server, touch, Answer::Gone);
+    let (call, op) = question(&mut server);
+    assert_eq!(op, Op::Load { id: "b".into() });
+    reply(&mut server, call, alive("b", Some("rob"), Some(60_000)));
+    server.wait(800);
+    let touched: Vec<Op> = asked(&mut server).into_iter().map(|(_, op)| op).collect();
+    assert!(matches!(&touched[..], [Op::Touch { id, age_ms: 700..=720 }] if **id == *"b"), "{touched:?}");
+}
+
+#[test]
+fn c07_only_who_belongs_to_somebody_else_is_closed() {
+    // Somebody else is known under the new id already, or turns out to be.
+    for known in [true, false] {
+        let mut server = external();
+        let first = bound(&mut server, "a", Some(60_000));
+        let (second, call) = claims(&mut server, "b");
+        if known {
+            reply(&mut server, call, alive("b", Some("luke"), Some(60_000)));
+            vouch(&mut server, "b", "luke");
+        }
+        renamed(&mut server, "a", "b");
+        if !known {
+            reply(&mut server, call, alive("b", Some("luke"), Some(60_000)));
+        }
+        vouch(&mut server, "b", "luke");
+        assert_eq!(server.answer(second).status, 101, "{known}");
+        assert_eq!(
+            server.ended().iter().map(|end| (end.cause, end.sockets)).collect::<Vec<_>>(),
+            [(Cause::Rotated, 1)]
+        );
+        assert_ended(&mut server, &[first]);
+        assert!(!server.is_closed(second));
+        answer_touches(&mut server, Some(60_000));
+    }
+}
+
+/// Who knows the id that a victim's login replaced waits under it as that login happens: he is not let in as the victim.
+#[test]
+fn c06_who_has_claimed_the_old_id_does_not_become_who_logs_in_over_it() {
+    for second_tab in [false, true] {
+        let mut server = external();
+        let attacker = bound(&mut server, "fixed", Some(60_000));
+        let (waits, call) = claims(&mut server, "fixed");
+        let victim = second_tab.then(|| claims(&mut server, "secret"));
+        renamed(&mut server, "fixed", "secret");
+        reply(&mut server, call, alive("fixed", Some("rob"), Some(60_000)));
+        if let Some((_, call)) = victim {
+            reply(&mut server, call, alive("secret", Some("luke"), Some(60_000)));
+        }
+        vouch(&mut server, "secret", "luke");
+        assert_eq!(server.answer(waits).status, 401, "{second_tab}");
+        assert_ended(&mut server, &[attacker]);
+        if let Some((victim, _)) = victim {
+            assert_eq!(server.answer(victim).status, 101);
+        }
+    }
 }

@@ -69,6 +69,18 @@ impl Response {
         Ok(response)
     }
 
+    /// The answer to a successful upgrade, as [`write_switching_protocols`] writes it.
+    pub(crate) fn switching_protocols(accept: &[u8], protocol: Option<&str>) -> Self {
+        let mut response = Self { status: 101, headers: Vec::new(), body: Bytes::new(), close: false };
+        push_field(&mut response.headers, b"Upgrade", b"websocket");
+        push_field(&mut response.headers, b"Connection", b"upgrade");
+        push_field(&mut response.headers, b"Sec-WebSocket-Accept", accept);
+        if let Some(protocol) = protocol {
+            push_field(&mut response.headers, b"Sec-WebSocket-Protocol", protocol.as_bytes());
+        }
+        response
+    }
+
     fn typed(status: u16, content_type: &[u8], body: impl Into<Bytes>) -> Self {
         let mut response = Self::new(status);
         push_field(&mut response.headers, b"Content-Type", content_type);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::Publication;
+use super::{Follows, Kind, Publication};
 use crate::http;
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::redis::{Command, Connection};
@@ -103,6 +103,41 @@ pub enum Action {
         token: u64,
         /// What was asked, and by whom.
         request: Box<Request>,
+    },
+    /// The answer to what came through [`Hub::ask`](super::Hub::ask). What is next for this socket is what `follows` says.
+    Response {
+        /// Whose answer it is.
+        socket: SocketId,
+        /// The embedder's token.
+        token: u64,
+        /// Status and headers, and the body unless that follows. `Date`, and what frames the body, are the embedder's to
+        /// add.
+        response: Box<http::Response>,
+        /// What comes behind it.
+        follows: Follows,
+    },
+    /// Send this message on a WebSocket of the embedder's own: [`Hub::join`](super::Hub::join).
+    Message {
+        /// Whose it is.
+        socket: SocketId,
+        /// The embedder's token.
+        token: u64,
+        /// How to send it.
+        kind: Kind,
+        /// The message.
+        payload: Bytes,
+    },
+    /// Close a WebSocket of the embedder's own. Exactly once for each [`Hub::join`](super::Hub::join), and its last
+    /// action, also after [`Event::Closed`](super::Event::Closed).
+    Disconnect {
+        /// Whose it is.
+        socket: SocketId,
+        /// The embedder's token.
+        token: u64,
+        /// The code to close it with; 0: it is over already, or says none.
+        code: u16,
+        /// The reason to close it with.
+        reason: Box<str>,
     },
     /// A client is there: its STOMP CONNECT was accepted, or its raw WebSocket is open.
     Joined {

@@ -25,6 +25,11 @@ impl Actions {
         self.queue.push_back(Queued::Action(action));
     }
 
+    /// Not done yet after all.
+    pub(super) fn push_front(&mut self, action: Action) {
+        self.queue.push_front(Queued::Action(action));
+    }
+
     pub(super) fn push_receipt(&mut self, client: ClientId, id: &str) {
         self.receipts += 1;
         self.queue.push_back(Queued::Receipt { client, id: Box::from(id) });

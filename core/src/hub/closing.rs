@@ -1,6 +1,7 @@
 //! How clients leave and sockets end.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 
@@ -268,9 +269,14 @@ impl Hub {
     /// Tells the embedder to shut the write half, once nothing is left to be written.
     pub(super) fn shut_if_empty(&mut self, slot: u32) {
         let id = self.socket_id(slot);
-        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        let Some(socket) = self.sockets.slot_mut(slot).filter(|socket| !socket.marks.has(Mark::Elsewhere)) else {
+            return;
+        };
         if socket.role == Role::Lingering && socket.unsent() == 0 && !socket.marks.set(Mark::Shutdown, true) {
             self.actions.push_back(Action::Shutdown { socket: id, token: socket.token });
+            if socket.marks.has(Mark::Asked) {
+                self.hang_up(slot);
+            }
         }
     }
 
@@ -279,6 +285,8 @@ impl Hub {
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         let twice = core::mem::replace(&mut socket.ended, true);
         let answering = match socket.role {
+            // Whoever reads for itself does not tell of half a stream.
+            _ if socket.marks.has(Mark::Asked) || socket.marks.has(Mark::Elsewhere) => false,
             Role::Waiting => !twice,
             Role::Head | Role::Lingering => !twice && socket.unsent() > 0 && !socket.close_sent,
             Role::Body | Role::Ws => false,
@@ -291,10 +299,21 @@ impl Hub {
 
     /// Closes the socket at once.
     pub(super) fn hang_up(&mut self, slot: u32) {
+        if self.is_elsewhere(slot) {
+            let (code, reason) = self.last_close(slot);
+            return self.part_from(slot, code, reason);
+        }
         self.leave_of(slot, Cause::Peer);
+        if let Some((socket, token)) = self.forget_socket(slot) {
+            self.actions.push_back(Action::Close { socket, token });
+        }
+    }
+
+    /// Nothing is known of this socket any more: its id, and the embedder's token.
+    pub(super) fn forget_socket(&mut self, slot: u32) -> Option<(SocketId, u64)> {
         self.not_half_open(slot);
         let id = self.socket_id(slot);
-        let Some(socket) = self.sockets.remove(id.slot(), id.generation()) else { return };
+        let socket = self.sockets.remove(id.slot(), id.generation())?;
         if let Some(mut cold) = socket.cold {
             let freed = cold.output.clear() + cold.inbox.len() + cold.unfinished.len();
             self.buffered = self.buffered.saturating_sub(freed);
@@ -305,7 +324,18 @@ impl Hub {
         }
         self.addresses.leave(socket.address);
         self.stats.closed += 1;
-        self.actions.push_back(Action::Close { socket: id, token: socket.token });
+        Some((id, socket.token))
+    }
+
+    /// Code and reason of the Close frame that waits; 0 if none does.
+    fn last_close(&self, slot: u32) -> (u16, Box<str>) {
+        let close = self.sockets.slot(slot).and_then(|socket| {
+            let frame = socket.cold.as_ref()?.output.last_frame()?;
+            let (head, size) = ws::Head::parse(ws::Role::Client, frame).ok()??;
+            let payload = frame.get(size..).filter(|_| head.opcode == ws::Opcode::Close)?;
+            ws::CloseFrame::parse(payload).ok()?
+        });
+        close.map_or((0, Box::default()), |close| (close.code, Box::from(close.reason)))
     }
 }
 

@@ -67,6 +67,8 @@ impl Hub {
             Role::Ws if socket.gated || self.held(socket) => Instant::NEVER,
             Role::Ws => {
                 let peer = match socket.pinged() {
+                    // Whether such a peer is there its own WebSocket knows.
+                    _ if socket.marks.has(Mark::Elsewhere) => Instant::NEVER,
                     Instant::NEVER => socket.heard.after(limits.ping_every_ms.min(PING_EVERY_MS)),
                     pinged => pinged.after(limits.pong_time_ms),
                 };
@@ -136,7 +138,9 @@ impl Hub {
                     self.leave_of(slot, Cause::Idle);
                     return self.hang_up(slot);
                 }
-                if socket.pinged() == Instant::NEVER && silent >= limits.ping_every_ms.min(PING_EVERY_MS) {
+                let pinged_here = !socket.marks.has(Mark::Elsewhere);
+                if pinged_here && socket.pinged() == Instant::NEVER && silent >= limits.ping_every_ms.min(PING_EVERY_MS)
+                {
                     self.ping(slot);
                 }
                 self.beat(slot);

@@ -30,6 +30,15 @@ pub enum Event<'a> {
         /// The socket.
         socket: SocketId,
     },
+    /// A whole message came in at a WebSocket of the embedder's own: [`Hub::join`](super::Hub::join).
+    Message {
+        /// The client.
+        client: ClientId,
+        /// How it came.
+        kind: super::Kind,
+        /// The message. Text that is not UTF-8 is a violation of the peer's.
+        bytes: &'a [u8],
+    },
     /// A client spoke in a protocol of the embedder's own: its session is renewed.
     Activity {
         /// The client.

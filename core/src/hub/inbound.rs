@@ -1,6 +1,7 @@
 //! Bytes that come in: from frames to messages, as long as the gate is open.
 
 use alloc::boxed::Box;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
@@ -9,9 +10,17 @@ use super::closing::Code;
 use super::socket::{Mark, NONE, Phase, Role, Unfinished, UnfinishedStomp};
 use super::{Action, Delivery, DeliveryKind, Hub};
 use crate::config::Protocol;
+use crate::ids::SocketId;
 use crate::session::Cause;
 use crate::time::Instant;
 use crate::ws::{self, Incoming};
+
+/// Input of which more is to come, taken out while that is handled.
+pub(super) struct Opened {
+    pub(super) unfinished: Unfinished,
+    /// Bytes of it that were kept before.
+    before: usize,
+}
 
 impl Hub {
     pub(super) fn received(&mut self, slot: u32, bytes: &mut [u8]) {
@@ -55,7 +64,8 @@ impl Hub {
 
     /// Keeps input that cannot be handled yet, up to one message, and has reading stopped.
     pub(super) fn keep(&mut self, slot: u32, bytes: &[u8]) {
-        if bytes.is_empty() {
+        // Behind a request that was parsed elsewhere nothing can come.
+        if bytes.is_empty() || self.is_asked(slot) {
             return;
         }
         let most = self.message_limits(slot).message_bytes.saturating_add(KEPT_HEADS) as usize;
@@ -138,20 +148,16 @@ impl Hub {
     fn frames(&mut self, slot: u32, bytes: &mut [u8]) {
         let limits = self.message_limits(slot);
         let id = self.socket_id(slot);
-        let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        let mut unfinished = socket.cold.as_mut().map(|cold| core::mem::take(&mut cold.unfinished)).unwrap_or_default();
-        let before = unfinished.len();
-        let Unfinished { assembler, partial, stomp } = &mut unfinished;
+        let mut opened = self.open_unfinished(slot);
+        let Unfinished { assembler, partial, stomp } = &mut opened.unfinished;
         let mut input = bytes;
         let mut violation = None;
         loop {
             match assembler.next(&limits, &mut input, partial) {
                 Ok(Some(incoming)) => {
                     self.incoming(slot, incoming, stomp);
-                    let open =
-                        self.live(id).and_then(|slot| self.sockets.slot(slot)).is_some_and(|socket| !socket.gated);
-                    if !open {
-                        return self.unkeep(before);
+                    if !self.is_open(id) {
+                        return self.unkeep(opened.before);
                     }
                 }
                 Ok(None) => break,
@@ -162,9 +168,29 @@ impl Hub {
             }
         }
         if let Some(found) = violation {
-            self.unkeep(before);
+            self.unkeep(opened.before);
             return self.violated(slot, found);
         }
+        self.put_back(slot, opened);
+    }
+
+    /// Takes out what of this socket's input is not finished.
+    pub(super) fn open_unfinished(&mut self, slot: u32) -> Opened {
+        let cold = self.sockets.slot_mut(slot).and_then(|socket| socket.cold.as_mut());
+        let unfinished = cold.map(|cold| core::mem::take(&mut cold.unfinished)).unwrap_or_default();
+        Opened { before: unfinished.len(), unfinished }
+    }
+
+    /// Puts it back, if the socket may still say something.
+    pub(super) fn close_unfinished(&mut self, socket: SocketId, opened: Opened) {
+        if self.is_open(socket) {
+            self.put_back(socket.slot(), opened);
+        } else {
+            self.unkeep(opened.before);
+        }
+    }
+
+    fn put_back(&mut self, slot: u32, Opened { before, unfinished }: Opened) {
         self.buffered = (self.buffered + unfinished.len()).saturating_sub(before);
         let cold = self.sockets.slot(slot).is_some_and(|socket| socket.cold.is_some());
         if cold || !unfinished.is_empty() {
@@ -175,11 +201,16 @@ impl Hub {
         }
     }
 
+    /// Whether what it says is still handled.
+    fn is_open(&self, socket: SocketId) -> bool {
+        self.live(socket).and_then(|slot| self.sockets.slot(slot)).is_some_and(|socket| !socket.gated)
+    }
+
     fn unkeep(&mut self, bytes: usize) {
         self.buffered = self.buffered.saturating_sub(bytes);
     }
 
-    fn incoming(&mut self, slot: u32, incoming: Incoming<'_>, stomp: &mut UnfinishedStomp) {
+    pub(super) fn incoming(&mut self, slot: u32, incoming: Incoming<'_>, stomp: &mut UnfinishedStomp) {
         self.stats.messages_in += 1;
         match incoming {
             Incoming::Text(text) => self.message(slot, text, DeliveryKind::Text, stomp),
@@ -310,6 +341,9 @@ impl Hub {
         self.close_client_of(slot, Cause::Violation, Code::Violation(violation));
         if self.sockets.slot(slot).is_some_and(|socket| matches!(socket.role, Role::Waiting | Role::Head | Role::Body))
         {
+            if self.is_elsewhere(slot) {
+                return self.part_from(slot, violation.code(), violation.to_string().into_boxed_str());
+            }
             self.hang_up(slot);
         }
     }

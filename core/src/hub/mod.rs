@@ -1,7 +1,7 @@
 //! A whole server as one state machine: events in, actions out.
 //!
 //! Four kinds of methods:
-//! - *the world*: [`Hub::open`], [`Hub::handle`];
+//! - *the world*: [`Hub::open`], [`Hub::ask`], [`Hub::join`], [`Hub::handle`];
 //! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
 //! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::announce`], [`Hub::answer`], [`Hub::send`],
 //!   [`Hub::end`], [`Hub::drain`];
@@ -14,16 +14,19 @@ mod action;
 mod actions;
 mod addresses;
 mod app;
+mod ask;
 mod closing;
 mod deadline;
 mod event;
 mod inbound;
+mod join;
 mod outbound;
 mod output;
 mod publish;
 pub mod record;
 mod redis;
 mod relay;
+mod renames;
 mod request;
 mod sessions;
 mod socket;
@@ -43,7 +46,7 @@ use self::actions::{Actions, Queued};
 use self::addresses::Addresses;
 use self::publish::Jobs;
 use self::sessions::{Asked, Registry};
-use self::socket::{Client, Cold, NONE, Role, Socket, Under};
+use self::socket::{Client, Cold, Mark, NONE, Role, Socket, Under};
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError, Store};
 use crate::ids::{CallId, ClientId, SocketId};
@@ -56,7 +59,9 @@ use crate::wheel::Wheel;
 
 pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
 pub use self::app::{Message, Payload, To, Who};
+pub use self::ask::{Ask, Follows};
 pub use self::event::{Event, Notice};
+pub use self::join::{Join, Joined, Kind};
 pub use self::relay::Publication;
 pub use self::stats::Stats;
 
@@ -217,12 +222,12 @@ impl Hub {
         self.begin(now);
         match event {
             Event::Received { socket, bytes } => {
-                if let Some(slot) = self.live(socket) {
+                if let Some(slot) = self.live(socket).filter(|slot| !self.is_elsewhere(*slot)) {
                     self.received(slot, bytes);
                 }
             }
             Event::Sent { socket, len } => {
-                if let Some(slot) = self.live(socket) {
+                if let Some(slot) = self.live(socket).filter(|slot| !self.is_elsewhere(*slot)) {
                     self.sent(slot, len);
                 }
             }
@@ -231,6 +236,7 @@ impl Hub {
                     self.peer_closed(slot);
                 }
             }
+            Event::Message { client, kind, bytes } => self.spoke(client, kind, bytes),
             Event::Activity { client } => {
                 if let Some(Under(session)) = self.clients.hot_of(client.slot(), client.generation()) {
                     self.activity(session);
@@ -272,7 +278,7 @@ impl Hub {
     pub fn output(&self, socket: SocketId) -> impl Iterator<Item = &[u8]> {
         self.sockets
             .get(socket.slot(), socket.generation())
-            .filter(|socket| !self.held(socket))
+            .filter(|socket| !socket.marks.has(Mark::Elsewhere) && !self.held(socket))
             .and_then(|socket| socket.cold.as_ref())
             .into_iter()
             .flat_map(|cold| cold.output.iter())
@@ -359,7 +365,7 @@ impl Hub {
         let next = self.actions.pop_front()?;
         self.recording(record::Recorder::taken);
         match next {
-            Queued::Action(action) => Some(Some(action)),
+            Queued::Action(action) => Some(self.carried(action)),
             Queued::Receipt { client, id } => {
                 self.give_receipt(client, &id);
                 Some(None)
@@ -398,7 +404,7 @@ impl Hub {
     }
 
     /// Asks the store, wherever it is.
-    fn ask(&mut self, asked: Asked, op: Op) {
+    fn ask_store(&mut self, asked: Asked, op: Op) {
         self.stats.asked += 1;
         if let Some(memory) = &mut self.memory {
             let answer = memory.execute(self.now.mono, &op);

@@ -40,7 +40,7 @@ use sha1::{Digest, Sha1};
 
 use self::line::Input;
 use self::write::Id;
-use super::{Action, Event, Hub, Message, Notice, Payload, Response, To, Who};
+use super::{Action, Ask, Event, Hub, Join, Message, Notice, Open, Payload, Response, To, Who};
 use crate::config::{Config, ConfigError};
 use crate::ids::SocketId;
 
@@ -161,6 +161,19 @@ impl Hub {
                     return Err(ReplayError::Apart);
                 }
             }
+            Input::Ask { ask, socket } => {
+                if ask.lend(|ask| self.ask(now, ask)).ok() != *socket {
+                    return Err(ReplayError::Apart);
+                }
+            }
+            Input::Join { join, joined } => {
+                if join.lend(|join| self.join(now, join)).ok() != *joined {
+                    return Err(ReplayError::Apart);
+                }
+            }
+            Input::Message { client, kind, bytes } => {
+                self.handle(now, Event::Message { client: *client, kind: *kind, bytes });
+            }
             Input::Received { socket, bytes } => {
                 self.handle(now, Event::Received { socket: *socket, bytes: &mut bytes.clone() });
             }
@@ -232,6 +245,24 @@ impl Hub {
         if let Some(recorder) = &mut self.recorder {
             write(recorder);
         }
+    }
+}
+
+impl line::Asked {
+    fn lend<T>(&self, ask: impl FnOnce(&Ask<'_>) -> T) -> T {
+        let headers: Vec<(&str, &[u8])> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let Open { token, address, secure } = self.open;
+        let (method, target, body) = (&*self.method, &*self.target, &*self.body);
+        ask(&Ask { token, address, secure, method, target, headers: &headers, body })
+    }
+}
+
+impl line::Joining {
+    fn lend<T>(&self, join: impl FnOnce(&Join<'_>) -> T) -> T {
+        let headers: Vec<(&str, &[u8])> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let Open { token, address, secure } = self.open;
+        let (target, session) = (&*self.target, self.session.as_deref());
+        join(&Join { token, address, secure, target, headers: &headers, session })
     }
 }
 

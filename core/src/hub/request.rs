@@ -66,7 +66,7 @@ impl Hub {
     }
 
     /// The order of the checks: form, Origin, a cookie at all, path, method, upgrade headers, and last the store.
-    fn request(&mut self, slot: u32, mut request: http::Request, rest: &[u8]) {
+    pub(super) fn request(&mut self, slot: u32, mut request: http::Request, rest: &[u8]) {
         let now = self.now.mono;
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Waiting;
@@ -113,7 +113,7 @@ impl Hub {
     }
 
     /// Behind a listed proxy a socket counts for the address that the proxy tells.
-    fn count_client(&mut self, slot: u32) {
+    pub(super) fn count_client(&mut self, slot: u32) {
         let Some(client) = self.pending(slot).and_then(|pending| pending.request.client()) else { return };
         let Some(socket) = self.sockets.slot(slot) else { return };
         let before = socket.address;
@@ -126,7 +126,7 @@ impl Hub {
         }
     }
 
-    fn over_address(&self, slot: u32) -> bool {
+    pub(super) fn over_address(&self, slot: u32) -> bool {
         let Some(address) = self.sockets.slot(slot).map(|socket| socket.address) else { return false };
         let listed = self.addresses.get(address).is_some_and(|peer| self.config.proxies.contains(peer));
         !listed && self.addresses.count(address) > self.config.limits.per_address
@@ -214,7 +214,7 @@ impl Hub {
         match pending.ids.pop() {
             Some(id) => {
                 pending.stage = Stage::Asking;
-                self.ask(Asked::Request { socket }, Op::Load { id });
+                self.ask_store(Asked::Request { socket }, Op::Load { id });
             }
             None => self.hand_on(slot, None),
         }
@@ -284,7 +284,7 @@ impl Hub {
                 Op::End { id }
             }
         };
-        self.ask(Asked::Change { socket, response: Box::new(response) }, op);
+        self.ask_store(Asked::Change { socket, response: Box::new(response) }, op);
     }
 
     /// The store has carried out what an answer does to the session.
@@ -334,13 +334,15 @@ impl Hub {
         let mut exchange = pending.request.exchange();
         exchange.keep_alive &= !self.draining && (!pending.request.has_body() || pending.read);
         let stays = exchange.keep_alive && !response.closes();
-        let date = Some(self.now.wall);
-        self.write(slot, |bytes| response.write(bytes, exchange, date));
+        self.give_response(slot, response, exchange);
         self.answered_request(slot, stays);
     }
 
     /// Answers with an error of our own.
     pub(super) fn refuse(&mut self, slot: u32, refusal: Refusal) {
+        if self.is_elsewhere(slot) {
+            return self.dismiss(slot, refusal);
+        }
         self.stats.refusals += 1;
         self.not_half_open(slot);
         let exchange = match self.pending(slot) {
@@ -352,8 +354,7 @@ impl Hub {
             None => Exchange::default(),
         };
         let stays = exchange.keep_alive && !refusal.closes();
-        let date = Some(self.now.wall);
-        self.write(slot, |bytes| refusal.write(bytes, exchange, date));
+        self.give_response(slot, &http::Response::from(refusal), exchange);
         self.answered_request(slot, stays);
     }
 
@@ -361,6 +362,9 @@ impl Hub {
         let now = self.now.mono;
         if let Some(cold) = self.sockets.slot_mut(slot).and_then(|socket| socket.cold.as_mut()) {
             cold.request = None;
+        }
+        if self.is_asked(slot) {
+            return self.hang_up(slot);
         }
         if !stays {
             return self.linger(slot);
@@ -390,7 +394,7 @@ enum Sorted {
 }
 
 impl Pending {
-    fn new(request: http::Request) -> Self {
+    pub(super) fn new(request: http::Request) -> Self {
         Self { request, body: None, read: false, ids: Vec::new(), upgrade: None, session: None, stage: Stage::Asking }
     }
 }

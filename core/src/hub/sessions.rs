@@ -15,7 +15,7 @@ use crate::index::Index;
 use crate::queue::Queue;
 use crate::session::life::{Ask, LONGEST_TOUCH_MS, Life, Outcome, Times};
 use crate::session::pulse::Pulse;
-use crate::session::{Answer, Cause, Detector, Op, Record};
+use crate::session::{Answer, Cause, Detector, Op};
 use crate::slab::Slab;
 use crate::time::Instant;
 use crate::wheel::Wheel;
@@ -48,6 +48,12 @@ pub(super) struct Bound {
     /// First of its clients; the rest are linked through [`Client::next`](super::socket::Client).
     first: u32,
     clients: u32,
+}
+
+/// A line of clients that was put before another one; they are to be linked.
+pub(super) struct Adopted {
+    pub(super) first: u32,
+    pub(super) behind: u32,
 }
 
 /// The book of sessions that have clients.
@@ -190,7 +196,7 @@ impl Registry {
     }
 
     /// Gives it an id that no other has. False, and nothing changes, if its slot has no generation left for that.
-    fn rename(&mut self, slot: u32, id: Arc<str>) -> bool {
+    pub(super) fn rename(&mut self, slot: u32, id: Arc<str>) -> bool {
         if !self.sessions.renew(slot) {
             return false;
         }
@@ -209,12 +215,31 @@ impl Registry {
     }
 
     /// Has the session's life do something with its pulse.
-    fn live<T>(&mut self, slot: u32, act: impl FnOnce(&mut Life, &mut Pulse, &Times) -> T) -> Option<T> {
+    pub(super) fn live<T>(&mut self, slot: u32, act: impl FnOnce(&mut Life, &mut Pulse, &Times) -> T) -> Option<T> {
         let (bound, pulse) = self.sessions.whole_mut(slot)?;
         Some(act(&mut bound.life, pulse, &self.times))
     }
 
-    fn leave(&mut self, slot: u32) -> Option<Bound> {
+    /// For a while it may turn out to be another user's.
+    pub(super) fn doubt_owner(&mut self, slot: u32, until: Instant) {
+        self.unsure.insert(slot, until);
+    }
+
+    /// Puts the clients of one session, which stand in this line, under another one.
+    pub(super) fn adopt(&mut self, slot: u32, into: u32) -> Option<Adopted> {
+        let bound = self.sessions.slot_mut(slot).filter(|bound| bound.clients > 0)?;
+        let (first, clients) = (core::mem::replace(&mut bound.first, NONE), core::mem::take(&mut bound.clients));
+        let principal = bound.principal.clone();
+        let into = self.sessions.slot_mut(into)?;
+        into.clients += clients;
+        if into.principal.is_none() {
+            into.principal = principal;
+        }
+        let behind = core::mem::replace(&mut into.first, first);
+        Some(Adopted { first, behind })
+    }
+
+    pub(super) fn leave(&mut self, slot: u32) -> Option<Bound> {
         self.upkeep.freed();
         self.unsure.remove(&slot);
         self.unindex(slot);
@@ -416,41 +441,6 @@ impl Hub {
         }
     }
 
-    /// The session goes by another id now, and somebody else has seen to it: who is bound follows.
-    ///
-    /// Who has only claimed it follows if its old id was good for the principal that is known; else the old id is good
-    /// for nothing any more, least of all for whoever logs in just now (C06, C07).
-    fn follow(&mut self, slot: u32, to: &str) {
-        if !self.registry.has_principal(slot) {
-            return self.each_pending(slot, |hub, client| {
-                hub.release(client);
-                hub.unbound(client);
-            });
-        }
-        // Somebody may be bound under the new id already: what is here cannot be told from it any more.
-        if self.registry.find(to).is_some_and(|other| other != slot) || !self.registry.rename(slot, Arc::from(to)) {
-            return self.end_session(slot, Cause::Rotated, Detector::Notice, 0);
-        }
-        let now = self.now.mono;
-        // Spring writes who it is after the new id.
-        self.registry.unsure.insert(slot, now.after(UNSURE_MS));
-        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse)).flatten();
-        self.ask_session(slot, ask);
-    }
-
-    /// The store says that somebody else is logged in, or nobody: who was bound is closed, who has only claimed it claims
-    /// it anew, if that is of any use.
-    fn belongs_to_another(&mut self, slot: u32, somebody: bool) {
-        let Some(id) = self.registry.id(slot).cloned() else { return };
-        self.each_pending(slot, |hub, client| {
-            let socket = hub.clients.slot(client).and_then(|client| hub.live(client.socket));
-            if somebody && let Some(pending) = socket.and_then(|socket| hub.pending_mut(socket)) {
-                pending.ids.push(id.clone());
-            }
-        });
-        self.end_session(slot, Cause::Rotated, Detector::Sweep, 0);
-    }
-
     /// What a turn in a session's life means for its sockets.
     fn turned(&mut self, slot: u32, outcome: Outcome, ask: Option<Ask>) {
         match outcome {
@@ -462,7 +452,7 @@ impl Hub {
         self.ask_session(slot, ask);
     }
 
-    fn ask_session(&mut self, slot: u32, ask: Option<Ask>) {
+    pub(super) fn ask_session(&mut self, slot: u32, ask: Option<Ask>) {
         if let Some(ask) = ask
             && let Some(bound) = self.registry.sessions.slot(slot)
         {
@@ -479,7 +469,7 @@ impl Hub {
                 }
             };
             let generation = self.registry.sessions.generation(slot).unwrap_or_default();
-            self.ask(Asked::Session { slot, generation }, op);
+            self.ask_store(Asked::Session { slot, generation }, op);
         }
         self.arm_session(slot);
     }
@@ -505,6 +495,8 @@ impl Hub {
             let (next, phase) = (it.next, it.phase);
             *under = Under::default();
             match phase {
+                // Whether it has ended is what nobody could tell.
+                Phase::Pending if cause == Cause::StoreLost => self.store_away(client),
                 Phase::Pending => self.unbound(client),
                 Phase::Over => self.leave_over(client),
                 Phase::Open | Phase::Joined => {
@@ -527,18 +519,6 @@ impl Hub {
         }
     }
 
-    /// A session got another id by our own doing: its clients follow, unless it is somebody else's now.
-    pub(super) fn renamed(&mut self, from: &Arc<str>, record: &Record) {
-        let Some(slot) = self.registry.find(from) else { return };
-        let another = self.registry.principal(slot) != record.principal || self.registry.find(&record.id).is_some();
-        if another || !self.registry.rename(slot, record.id.clone()) {
-            return self.end_session(slot, Cause::Rotated, Detector::Local, 0);
-        }
-        let now = self.now.mono;
-        let ask = self.registry.live(slot, |life, pulse, _| life.renamed(now, pulse));
-        self.ask_session(slot, ask.flatten());
-    }
-
     /// Believes the store in memory what it says of ended sessions.
     pub(super) fn take_notices(&mut self) {
         while let Some((id, expired)) = self.memory.as_mut().and_then(|memory| memory.notice()) {
@@ -555,7 +535,7 @@ impl Hub {
         }
     }
 
-    fn each_pending(&mut self, session: u32, mut each: impl FnMut(&mut Self, u32)) {
+    pub(super) fn each_pending(&mut self, session: u32, mut each: impl FnMut(&mut Self, u32)) {
         self.each_client(session, |hub, client| {
             if hub.clients.slot(client).is_some_and(|it| it.phase == Phase::Pending) {
                 each(hub, client);
@@ -577,8 +557,6 @@ pub(super) fn fingerprint(id: &str) -> [u8; 6] {
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
-/// For so long after a rename it is asked again whose session it is, in milliseconds.
-const UNSURE_MS: u64 = 1_000;
 /// After a gap in the notices every bound session is asked for within this many milliseconds.
 const RESYNC_MS: u64 = 4_000;
 /// Looks are as coarse as the timers, so that they share their wake-ups.

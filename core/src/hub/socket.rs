@@ -151,7 +151,7 @@ pub(super) struct Pending {
     pub(super) ids: Vec<alloc::sync::Arc<str>>,
     /// The handshake that was found in order, if it is one.
     pub(super) upgrade: Option<http::Upgrade>,
-    /// The session it was found to belong to.
+    /// The session that a handshake claims, or that another request was found to belong to.
     pub(super) session: Option<alloc::sync::Arc<str>>,
     pub(super) stage: Stage,
 }
@@ -228,6 +228,10 @@ pub(super) enum Mark {
     Blocked = 16,
     /// It has not sent a whole head yet, since it was accepted.
     HalfOpen = 32,
+    /// The embedder parses its requests, and writes the answers that it gets as parts.
+    Asked = 64,
+    /// The WebSocket is the embedder's: no byte is read or written here.
+    Elsewhere = 128,
 }
 
 impl Marks {
@@ -329,13 +333,13 @@ mod tests {
 
     #[test]
     fn each_mark_is_its_own() {
-        use Mark::{Blocked, CloseReceived, HalfOpen, ReadingOff, Secure, Shutdown};
-        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen];
+        use Mark::{Asked, Blocked, CloseReceived, Elsewhere, HalfOpen, ReadingOff, Secure, Shutdown};
+        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen, Asked, Elsewhere];
         let mut marks = Marks(0);
         for (n, mark) in all.into_iter().enumerate() {
             assert!(!marks.set(mark, true) && marks.set(mark, true));
             let set: Vec<bool> = all.iter().map(|other| marks.has(*other)).collect();
-            assert_eq!(set, [0, 1, 2, 3, 4, 5].map(|other| other <= n));
+            assert_eq!(set, [0, 1, 2, 3, 4, 5, 6, 7].map(|other| other <= n));
         }
         for mark in all {
             assert!(marks.set(mark, false) && !marks.set(mark, false) && !marks.has(mark));

@@ -6,7 +6,7 @@ use super::request::protocols;
 use super::socket::{Client, NONE, Phase, Role, Under};
 use super::{Action, Hub};
 use crate::config::{Login, Protocol};
-use crate::http::{self, Refusal};
+use crate::http::Refusal;
 use crate::ids::ClientId;
 use crate::session::Record;
 use crate::ws;
@@ -37,7 +37,11 @@ impl Hub {
     /// Tries the next session that the handshake names.
     fn claim_next(&mut self, client: u32) {
         let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket)) else { return };
-        match self.pending_mut(slot).and_then(|pending| pending.ids.pop()) {
+        let next = self.pending_mut(slot).and_then(|pending| {
+            pending.session = pending.ids.pop();
+            pending.session.clone()
+        });
+        match next {
             Some(id) => self.claim(client, &id),
             None => self.turn_away(client, Refusal::NoSession),
         }
@@ -108,11 +112,13 @@ impl Hub {
             return;
         };
         let Some(slot) = self.live(id) else { return };
-        let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
         let Some(at) = self.config.endpoints.get(usize::from(endpoint)) else { return };
-        let (protocol, raw) = (upgrade.protocol(protocols(at)), at.protocol == Protocol::Raw);
-        let accept = ws::accept_key(upgrade.key());
-        self.write(slot, |bytes| http::write_switching_protocols(bytes, &accept, protocol));
+        let raw = at.protocol == Protocol::Raw;
+        if !self.is_elsewhere(slot) {
+            let Some(upgrade) = self.pending(slot).and_then(|pending| pending.upgrade) else { return };
+            let (protocol, accept) = (upgrade.protocol(protocols(at)), ws::accept_key(upgrade.key()));
+            self.switch_protocols(slot, &accept, protocol);
+        }
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Ws;
         socket.since = now;

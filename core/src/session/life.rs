@@ -213,6 +213,11 @@ impl Life {
         (pulse.untold() && self.state != State::Loading).then(|| now.since(pulse.activity()))
     }
 
+    /// The last activity, if the store has not confirmed it.
+    pub(crate) fn unconfirmed(&self, pulse: &Pulse) -> Option<Instant> {
+        (pulse.untold() || self.open == Some(Kind::Touch)).then(|| pulse.activity())
+    }
+
     /// What time itself leads to at `now`.
     pub(crate) fn tick(&mut self, now: Instant, pulse: &mut Pulse, times: &Times) -> (Outcome, Option<Ask>) {
         if self.is_unknown() && now.since(self.confirmed) >= times.blind_ms {

@@ -36,6 +36,13 @@ impl Pulse {
         self.rest = UNTOLD;
     }
 
+    /// There was activity at `at`, which may be earlier than what is known: that is told of with the later one.
+    pub(crate) fn heard(&mut self, at: Instant) {
+        if at > self.activity() {
+            self.note(at);
+        }
+    }
+
     /// Up to `until` activity is only to be noted. As long as 2^31 ms at most: then it is asked again.
     pub(super) fn rest_until(&mut self, until: Instant) {
         let span = until.since(self.activity).min(u64::from(!UNTOLD));

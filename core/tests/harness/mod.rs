@@ -3,6 +3,7 @@
 //! Each test file uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "every test file includes this module and uses a part of it")]
 
+pub mod store;
 pub mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,8 +14,8 @@ use tethered_core::broker::access::Rules;
 use tethered_core::config::{Config, Endpoint};
 use tethered_core::http;
 use tethered_core::hub::{Action, Change, Ended, Event, Hub, Open, Request, Response, Stats};
-use tethered_core::ids::SocketId;
-use tethered_core::session::Cause;
+use tethered_core::ids::{CallId, SocketId};
+use tethered_core::session::{Cause, Op};
 use tethered_core::time::{Instant, Now, UnixMillis};
 
 use wire::{Answer, Frame, Stomp};
@@ -396,6 +397,18 @@ impl Server {
     /// All that was told since the last time, requests included.
     pub fn seen(&mut self) -> Vec<Action> {
         self.seen.drain(..).collect()
+    }
+
+    /// The questions to the store outside since the last time; all else stays to be seen.
+    pub fn questions(&mut self) -> Vec<(Option<CallId>, Op)> {
+        let mut asked = Vec::new();
+        for action in std::mem::take(&mut self.seen) {
+            match action {
+                Action::Session { call, op } => asked.push((call, op)),
+                action => self.seen.push_back(action),
+            }
+        }
+        asked
     }
 
     /// The bodies that were delivered to the application since the last time, with their destinations.

@@ -166,6 +166,32 @@ fn who_renames_is_followed() {
     assert_eq!(code(&mut node, socket), Some(1008));
 }
 
+/// A login at Spring: the browser has the new cookie, and uses it, before we hear of the rename.
+#[test]
+fn who_renames_is_followed_also_if_the_new_id_is_known_by_then() {
+    let server = Server::start();
+    let client = &mut server.connect();
+    for scripts in [true, false] {
+        client.run("FLUSHALL");
+        log_in(client, A, 60);
+        let mut node = Node::new(&server, Config { scripts, ..indexed() });
+        let first = talk(&mut node, A);
+        client.run(&format!("RENAME {NS}{A} {NS}{B}"));
+        client.run(&format!("RENAME {NS}expires:{A} {NS}expires:{B}"));
+        let second = talk(&mut node, B);
+        node.pass(1_500);
+        assert!(node.ended.is_empty(), "{:?}", node.ended);
+        assert_eq!(node.hub.stats().sessions, 1);
+        client.run(&format!("PEXPIRE {NS}expires:{B} 30000"));
+        speak(&mut node, first);
+        node.pass(1_100);
+        assert!(client.int(&format!("PTTL {NS}expires:{B}")) > 58_000);
+        log_out(client, B);
+        node.until(1_000, |node| has_out(node, first) && has_out(node, second));
+        assert_eq!((code(&mut node, first), code(&mut node, second)), (Some(1008), Some(1008)));
+    }
+}
+
 /// Nobody hears of it: it is found by the look, and cannot be told from an end.
 #[test]
 fn a_rename_that_is_not_heard_of_closes() {

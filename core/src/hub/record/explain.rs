@@ -183,12 +183,19 @@ impl Explainer {
 
     fn opened(&mut self, line: &Line) {
         self.seen = true;
-        if let Input::Open { open, .. } = &line.input {
-            let secure = if open.secure { " over TLS" } else { "" };
-            match open.address {
-                Some(address) => self.say(format_args!("opened from {address}{secure}, token {}", open.token)),
-                None => self.say(format_args!("opened{secure}, token {}", open.token)),
-            }
+        let (open, asked) = match &line.input {
+            Input::Open { open, .. } => (open, None),
+            Input::Ask { ask, .. } => (&ask.open, Some((ask.method.as_str(), ask.target.as_str()))),
+            Input::Join { join, .. } => (&join.open, Some(("a WebSocket at", join.target.as_str()))),
+            _ => return,
+        };
+        let secure = if open.secure { " over TLS" } else { "" };
+        match open.address {
+            Some(address) => self.say(format_args!("opened from {address}{secure}, token {}", open.token)),
+            None => self.say(format_args!("opened{secure}, token {}", open.token)),
+        }
+        if let Some((what, target)) = asked {
+            self.say(format_args!("it was read elsewhere: {} {}", what.escape_debug(), target.escape_debug()));
         }
     }
 
@@ -345,6 +352,18 @@ impl Explainer {
             }
             Action::Shutdown { socket, .. } if *socket == self.socket => {
                 self.say(format_args!("all is sent that will be"));
+            }
+            Action::Response { socket, response, .. } if *socket == self.socket => {
+                let status = response.status();
+                self.end.status = Some(status);
+                self.say(format_args!("it is answered: {status} {}", crate::http::reason(status)));
+            }
+            Action::Disconnect { socket, code, reason, .. } if *socket == self.socket => {
+                self.end.closed = true;
+                match code {
+                    0 => self.say(format_args!("it is closed")),
+                    _ => self.say(format_args!("it is closed with {code} {reason:?}")),
+                }
             }
             Action::Close { socket, .. } if *socket == self.socket => {
                 self.end.closed = true;

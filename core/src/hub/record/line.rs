@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::redis::{self, Kept};
 use super::text::{BadLine, Words};
 use crate::http;
-use crate::hub::{Change, Open, Response};
+use crate::hub::{Change, Joined, Kind, Open, Response};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::redis::Connection;
 use crate::session::{Answer, Cause, Record};
@@ -29,6 +29,9 @@ pub struct Line {
 pub(super) enum Input {
     Begin { version: u64, seed: [u8; 16], config: u64 },
     Open { open: Open, socket: Option<SocketId> },
+    Ask { ask: Box<Asked>, socket: Option<SocketId> },
+    Join { join: Box<Joining>, joined: Option<Joined> },
+    Message { client: ClientId, kind: Kind, bytes: Vec<u8> },
     Received { socket: SocketId, bytes: Vec<u8> },
     Sent { socket: SocketId, len: usize },
     Closed { socket: SocketId },
@@ -50,6 +53,25 @@ pub(super) enum Input {
     Send { client: ClientId, payload: Payload },
     End { who: Who, cause: Cause },
     Drain,
+}
+
+/// What somebody else had parsed.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) open: Open,
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) headers: Vec<(String, Vec<u8>)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// A WebSocket that was opened elsewhere.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) open: Open,
+    pub(super) target: String,
+    pub(super) headers: Vec<(String, Vec<u8>)>,
+    pub(super) session: Option<String>,
 }
 
 #[derive(Debug)]
@@ -124,7 +146,33 @@ impl Input {
                     .to_be_bytes(),
                 config: words.map("config= and 16 hex digits", |word| hex::<16>(word.strip_prefix("config=")?))? as u64,
             },
-            "open" => open(words)?,
+            "open" => {
+                let (open, socket) = open(words)?;
+                Self::Open { open, socket }
+            }
+            "ask" => {
+                let (open, socket) = open(words)?;
+                let (method, target, headers) = (words.text()?, words.text()?, fields(words)?);
+                let ask = Asked { open, method, target, headers, body: words.bytes()? };
+                Self::Ask { ask: Box::new(ask), socket }
+            }
+            "join" => {
+                let joined = match became(words)? {
+                    Some(socket) => Some(Joined { socket, client: client(words)? }),
+                    None => None,
+                };
+                let open = origin(words)?;
+                let (target, session, headers) = (words.text()?, words.text_or_none()?, fields(words)?);
+                Self::Join { join: Box::new(Joining { open, target, headers, session }), joined }
+            }
+            "message" => {
+                let client = client(words)?;
+                let kind = match choice(words, &["text", "binary"], "text or binary")? {
+                    0 => Kind::Text,
+                    _ => Kind::Binary,
+                };
+                Self::Message { client, kind, bytes: words.bytes()? }
+            }
             "received" => Self::Received { socket: socket(words)?, bytes: words.bytes()? },
             "sent" => {
                 let socket = socket(words)?;
@@ -198,20 +246,30 @@ fn client(words: &mut Words<'_>) -> Result<ClientId, BadLine> {
     words.id("the id of a client, such as 7.1").map(ClientId::from_raw)
 }
 
-fn open(words: &mut Words<'_>) -> Result<Input, BadLine> {
-    let socket = if words.clone().option("full") == Some("") {
+/// A connection that was accepted, and what became of it.
+fn open(words: &mut Words<'_>) -> Result<(Open, Option<SocketId>), BadLine> {
+    let socket = became(words)?;
+    Ok((origin(words)?, socket))
+}
+
+/// The id that it was given.
+fn became(words: &mut Words<'_>) -> Result<Option<SocketId>, BadLine> {
+    if words.clone().option("full") == Some("") {
         words.word("full")?;
-        None
-    } else {
-        Some(socket(words)?)
-    };
+        return Ok(None);
+    }
+    socket(words).map(Some)
+}
+
+/// Whose it is, and where it came from.
+fn origin(words: &mut Words<'_>) -> Result<Open, BadLine> {
     let token = words.named("token=", "token= and a number")?;
     let address = words.map("from= and an address or -", |word| match word.strip_prefix("from=")? {
         "-" => Some(None),
         address => address.parse::<IpAddr>().ok().map(Some),
     })?;
     let secure = choice(words, &["plain", "tls"], "plain or tls")? == 1;
-    Ok(Input::Open { open: Open { token, address, secure }, socket })
+    Ok(Open { token, address, secure })
 }
 
 fn notice(words: &mut Words<'_>) -> Result<Notice, BadLine> {
@@ -273,6 +331,11 @@ fn response(words: &mut Words<'_>) -> Result<Response, BadLine> {
     Ok(Response { http, session })
 }
 
+/// Headers of a request.
+fn fields(words: &mut Words<'_>) -> Result<Vec<(String, Vec<u8>)>, BadLine> {
+    list(words, "headers=", HEADERS, |words| Ok((words.text()?, words.bytes()?)))
+}
+
 fn message(words: &mut Words<'_>) -> Result<Message, BadLine> {
     Ok(Message {
         content_type: words.text_or_none()?,
@@ -321,7 +384,7 @@ const CAUSES: [Cause; 11] = [
     Cause::Peer,
 ];
 const HEADERS: &str = "headers= and their number";
-const KIND: &str = "an input: open, received, sent, closed, activity, answered, reply, notification, connected, \
+const KIND: &str = "an input: open, ask, join, message, received, sent, closed, activity, answered, reply, notification, connected, \
                     disconnected, relayed, notice, notices, tick, respond, publish, announce, answer, send, end, drain or begin";
 
 #[cfg(test)]
@@ -352,7 +415,7 @@ mod tests {
         ] {
             assert_eq!(Line::parse(line).unwrap_err().to_string(), message, "{line}");
         }
-        assert!(Line::parse("@1 2 dance").unwrap_err().to_string().starts_with("column 6: an input: open,"));
+        assert!(Line::parse("@1 2 dance").unwrap_err().to_string().starts_with("column 6: an input: open, ask, join,"));
     }
 
     #[test]

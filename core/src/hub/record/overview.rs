@@ -11,7 +11,7 @@ use super::show::{Hex, Stamp};
 use super::view::View;
 use super::{Played, ReplayError, show_id};
 use crate::hub::sessions::fingerprint;
-use crate::hub::{Action, Hub};
+use crate::hub::{Action, Hub, Joined};
 use crate::ids::{ClientId, SocketId};
 use crate::session::Cause;
 use crate::time::UnixMillis;
@@ -51,7 +51,10 @@ impl Overview {
             }
         })?;
         self.last = line.now.wall;
-        if let Input::Open { socket: Some(socket), .. } = &line.input {
+        if let Input::Open { socket: Some(socket), .. }
+        | Input::Ask { socket: Some(socket), .. }
+        | Input::Join { joined: Some(Joined { socket, .. }), .. } = &line.input
+        {
             self.sockets.insert(socket.to_raw(), Entry { opened: line.now.wall, ..Entry::default() });
         }
         Ok(())
@@ -81,7 +84,7 @@ impl Overview {
     fn took(&mut self, hub: &Hub, action: Action) {
         match action {
             // The answer to a handshake is written while its client is there.
-            Action::Write { socket, .. } => self.look(hub, socket),
+            Action::Write { socket, .. } | Action::Message { socket, .. } => self.look(hub, socket),
             Action::Left { client, cause, principal, .. } => {
                 if let Some(entry) =
                     self.clients.remove(&client).and_then(|socket| self.sockets.get_mut(&socket.to_raw()))
@@ -90,7 +93,7 @@ impl Overview {
                     entry.principal = principal.or(entry.principal.take());
                 }
             }
-            Action::Close { socket, .. } => {
+            Action::Close { socket, .. } | Action::Disconnect { socket, .. } => {
                 if let Some(entry) = self.sockets.get_mut(&socket.to_raw()) {
                     entry.closed = Some(self.last);
                 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::redis::push_reply;
 use super::text::{push_bytes, push_option, push_stamp, push_text, push_word};
-use crate::hub::{Change, Event, Message, Notice, Open, Payload, Response, To, Who};
+use crate::hub::{Ask, Change, Event, Join, Joined, Kind, Message, Notice, Open, Payload, Response, To, Who};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::session::{Answer, Cause};
 use crate::time::Now;
@@ -40,17 +40,36 @@ impl Recorder {
 
     /// `socket` is what became of it; `None` if it was refused.
     pub(crate) fn open(&mut self, now: Now, open: &Open, socket: Option<SocketId>) {
-        self.line(now, "open", |line| {
-            match socket {
-                Some(socket) => push_word(line, Id::from(socket)),
+        self.line(now, "open", |line| push_open(line, open, socket));
+    }
+
+    /// `socket` is what became of it; `None` if it was refused.
+    pub(crate) fn ask(&mut self, now: Now, ask: &Ask<'_>, socket: Option<SocketId>) {
+        self.line(now, "ask", |line| {
+            push_open(line, &Open { token: ask.token, address: ask.address, secure: ask.secure }, socket);
+            push_text(line, ask.method);
+            push_text(line, ask.target);
+            push_fields(line, ask.headers);
+            push_bytes(line, ask.body);
+        });
+    }
+
+    /// `joined` is what became of it; `None` if it was refused.
+    pub(crate) fn join(&mut self, now: Now, join: &Join<'_>, joined: Option<Joined>) {
+        self.line(now, "join", |line| {
+            let open = Open { token: join.token, address: join.address, secure: join.secure };
+            // What became of it comes first, as with the others; a client only where there is one.
+            match joined {
+                Some(joined) => {
+                    push_word(line, Id::from(joined.socket));
+                    push_word(line, Id::from(joined.client));
+                }
                 None => push_word(line, "full"),
             }
-            push_word(line, format_args!("token={}", open.token));
-            match open.address {
-                Some(address) => push_word(line, format_args!("from={address}")),
-                None => push_word(line, "from=-"),
-            }
-            push_word(line, if open.secure { "tls" } else { "plain" });
+            push_origin(line, &open);
+            push_text(line, join.target);
+            push_option(line, join.session);
+            push_fields(line, join.headers);
         });
     }
 
@@ -65,6 +84,11 @@ impl Recorder {
                 push_word(line, len);
             }),
             Event::Closed { socket } => self.line(now, "closed", |line| push_word(line, Id::from(*socket))),
+            Event::Message { client, kind, bytes } => self.line(now, "message", |line| {
+                push_word(line, Id::from(*client));
+                push_word(line, if *kind == Kind::Text { "text" } else { "binary" });
+                push_bytes(line, bytes);
+            }),
             Event::Activity { client } => self.line(now, "activity", |line| push_word(line, Id::from(*client))),
             Event::Answer { call, answer } => self.line(now, "answered", |line| {
                 push_word(line, Id::from(*call));
@@ -220,6 +244,32 @@ impl Recorder {
         push_word(text, kind);
         write(text);
         text.push('\n');
+    }
+}
+
+fn push_open(line: &mut String, open: &Open, socket: Option<SocketId>) {
+    match socket {
+        Some(socket) => push_word(line, Id::from(socket)),
+        None => push_word(line, "full"),
+    }
+    push_origin(line, open);
+}
+
+/// Whose it is, and where it came from.
+fn push_origin(line: &mut String, open: &Open) {
+    push_word(line, format_args!("token={}", open.token));
+    match open.address {
+        Some(address) => push_word(line, format_args!("from={address}")),
+        None => push_word(line, "from=-"),
+    }
+    push_word(line, if open.secure { "tls" } else { "plain" });
+}
+
+fn push_fields(line: &mut String, fields: &[(&str, &[u8])]) {
+    push_word(line, format_args!("headers={}", fields.len()));
+    for (name, value) in fields {
+        push_text(line, name);
+        push_bytes(line, value);
     }
 }
 
