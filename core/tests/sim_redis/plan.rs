@@ -112,7 +112,7 @@ impl Plan {
             scripts,
             flags: [&b""[..], b"gxE", b"AKE"][rng.range(0, 2) as usize],
             may_config: true,
-            cleanup: rng.chance(30),
+            cleanup: rng.chance(3),
             timeout_s: rng.range(2, 12),
             touch_interval_ms,
             check_interval_ms: rng.range(500, 3_000),
@@ -147,6 +147,10 @@ impl Plan {
             skew_ms: some(15, 20_000),
             forgotten: some(10, 2),
         };
+        if plan.faults.skew_ms > 0 {
+            // Before any session has told which layout it is, an ended one is known by its times alone.
+            plan.told = true;
+        }
         plan
     }
 }

@@ -152,9 +152,9 @@ impl Redis {
                 }
                 Value::Int(members.len() as i64)
             }
-            [b"ZRANGE", key, b"0", b"0"] => {
-                Value::List(self.scored(key).first().map(|(_, member)| Value::Bulk(member.clone())).into_iter().collect())
-            }
+            [b"ZRANGE", key, b"0", b"0"] => Value::List(
+                self.scored(key).first().map(|(_, member)| Value::Bulk(member.clone())).into_iter().collect(),
+            ),
             [b"ZRANGEBYSCORE", key, b"-inf", most, b"LIMIT", b"0", count] => {
                 let (most, count) = (number(most), number(count) as usize);
                 let due = self.scored(key).iter().take_while(|(score, _)| *score <= most).take(count);

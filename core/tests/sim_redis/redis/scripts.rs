@@ -105,13 +105,16 @@ impl Redis {
         let hash_ttl = self.left(hash);
         let shadow_ttl = shadow.map_or(-3, |shadow| self.left(shadow));
         let kind = self.kind(hash);
-        let items = vec![Value::Int(now), Value::Bulk(kind.as_bytes().to_vec()), Value::Int(hash_ttl), Value::Int(shadow_ttl)];
+        let items =
+            vec![Value::Int(now), Value::Bulk(kind.as_bytes().to_vec()), Value::Int(hash_ttl), Value::Int(shadow_ttl)];
         let mut facts = Facts { items, is_hash: kind == "hash", whole: None, lives: false, now };
         let Some(Stored::Hash(fields)) = self.live(hash).map(|entry| &entry.stored) else { return facts };
         let stored = NEEDED.map(|name| field(fields, name));
         facts.items.extend(stored.map(Value::bytes));
         let [Some(created), Some(last), Some(max)] = stored else { return facts };
-        let (Some((last, form)), Some(max)) = (values::read_long_in(last), values::read_integer(max)) else { return facts };
+        let (Some((last, form)), Some(max)) = (values::read_long_in(last), values::read_integer(max)) else {
+            return facts;
+        };
         if created.is_empty() || last < 0 || last > now + FAR || i32::try_from(max).is_err() {
             return facts;
         }
@@ -204,7 +207,9 @@ impl Redis {
     }
 
     fn rename_session(&mut self, keys: &[&[u8]], args: &[&[u8]]) -> Value {
-        let [layout, mode, minutes, from, to, leaves, enters, pairs @ ..] = args else { panic!("{} arguments", args.len()) };
+        let [layout, mode, minutes, from, to, leaves, enters, pairs @ ..] = args else {
+            panic!("{} arguments", args.len())
+        };
         let facts = self.facts(keys[0], keys.get(2).copied(), layout);
         let Some(whole) = facts.whole.filter(|_| facts.lives && self.peek(keys[1]).is_none()) else {
             return Value::List(facts.items);
@@ -302,7 +307,16 @@ impl Redis {
     }
 
     #[allow(clippy::too_many_arguments, reason = "as the script has")]
-    fn file(&mut self, form: Form, sorted: &[u8], member: Option<Written>, minutes: &[u8], id: &[u8], due: i64, ttl: i64) {
+    fn file(
+        &mut self,
+        form: Form,
+        sorted: &[u8],
+        member: Option<Written>,
+        minutes: &[u8],
+        id: &[u8],
+        due: i64,
+        ttl: i64,
+    ) {
         if let Some(member) = member {
             return self.add_scored(sorted, due, &member.write(id));
         }

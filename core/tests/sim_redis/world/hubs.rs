@@ -49,14 +49,22 @@ impl World {
             sockets += u64::from(!client.shut && !client.refused);
             let waits = self.reads[n] == 0 && it.output(socket).next().is_some();
             assert!(!waits, "client {n} was not told of its output at {}", self.now);
-            if let Some(asked) = self.asked[n].filter(|_| !self.over).filter(|_| !client.open && !client.refused && self.reads[n] == 0) {
+            if let Some(asked) =
+                self.asked[n].filter(|_| !self.over).filter(|_| !client.open && !client.refused && self.reads[n] == 0)
+            {
                 let limit = asked + 2 * self.judge.bound.announced_ms + 1_000;
                 assert!(self.now <= limit, "client {n} asked at {asked} and is not answered at {}", self.now);
             }
         }
         let stats = it.stats();
         assert!(stats.clients <= sockets, "{} clients on {sockets} sockets at {}", stats.clients, self.now);
-        assert!(stats.sessions <= stats.clients, "{} sessions of {} clients at {}", stats.sessions, stats.clients, self.now);
+        assert!(
+            stats.sessions <= stats.clients,
+            "{} sessions of {} clients at {}",
+            stats.sessions,
+            stats.clients,
+            self.now
+        );
     }
 
     fn perform(&mut self, hub: usize, action: Action) {

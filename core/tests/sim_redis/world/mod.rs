@@ -44,8 +44,15 @@ enum Happening {
     Reply(usize),
     /// A message on a channel does.
     Notify(usize),
-    Connect { hub: usize, line: usize },
-    Down { hub: usize, line: usize, generation: u32 },
+    Connect {
+        hub: usize,
+        line: usize,
+    },
+    Down {
+        hub: usize,
+        line: usize,
+        generation: u32,
+    },
     /// A Spring node sends its next command.
     Spring(usize),
     /// Somebody asks a Spring node for something.
@@ -274,7 +281,8 @@ impl World {
             .redis
             .run_out()
             .filter(|(key, ends)| {
-                let lot = key.iter().fold(*ends as u64, |lot, byte| lot.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+                let lot =
+                    key.iter().fold(*ends as u64, |lot, byte| lot.wrapping_mul(31).wrapping_add(u64::from(*byte)));
                 now - ends > (lot % slowest) as i64
             })
             .map(|(key, _)| key.to_vec())
@@ -298,9 +306,10 @@ impl World {
     fn request(&mut self, n: usize) {
         let pause = if self.rng.chance(50) { self.rng.range(200, 2_000) } else { self.rng.range(1_000, 8_000) };
         self.at(self.now + pause, Happening::Request(n));
-        let alive = self.sessions[n].id.as_ref().is_some_and(|id| {
-            self.judge.known(id).is_some_and(|id| self.judge.truth(&self.redis, id).is_alive())
-        });
+        let alive = self.sessions[n]
+            .id
+            .as_ref()
+            .is_some_and(|id| self.judge.known(id).is_some_and(|id| self.judge.truth(&self.redis, id).is_alive()));
         if !alive {
             if !std::mem::replace(&mut self.sessions[n].coming, true) {
                 if self.rng.chance(25) { self.start_page(n) } else { self.begin(n, Errand::Create) }
@@ -437,7 +446,11 @@ fn config(plan: &Plan) -> Config {
             (true, true) => Expirations::SortedSet,
             (true, false) => Expirations::MinuteSets,
         },
-        serializer: if plan.form == crate::values::Form::Java { store::Serializer::Java } else { store::Serializer::Json },
+        serializer: if plan.form == crate::values::Form::Java {
+            store::Serializer::Java
+        } else {
+            store::Serializer::Json
+        },
         cluster: plan.cluster,
         scripts: plan.scripts != Scripts::Off,
         cleanup: plan.cleanup,

@@ -41,9 +41,10 @@ impl World {
         let socket = self.with_hub(hub, |hub, now| hub.open(now, open)).expect("room for a few");
         let it = &mut self.pages[page];
         it.socket = Some(socket);
-        let cookie = it.id.as_ref().map_or(String::new(), |id| {
-            format!("Cookie: SESSION={}\r\n", cookie::encode_value(id, Encoding::Base64))
-        });
+        let cookie = it
+            .id
+            .as_ref()
+            .map_or(String::new(), |id| format!("Cookie: SESSION={}\r\n", cookie::encode_value(id, Encoding::Base64)));
         let mut head = format!("GET /login HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{cookie}\r\n").into_bytes();
         self.with_hub(hub, |hub, now| hub.handle(now, Event::Received { socket, bytes: &mut head }));
     }
@@ -101,7 +102,11 @@ impl World {
             }
             (302, None, None) => {}
             (503, None, _) => {
-                assert!(self.judge.was_troubled(hub, asked), "a page is answered 503 at {}, though all is well", self.now);
+                assert!(
+                    self.judge.was_troubled(hub, asked),
+                    "a page is answered 503 at {}, though all is well",
+                    self.now
+                );
             }
             other => panic!("a page is answered {other:?}"),
         }
@@ -112,7 +117,10 @@ impl World {
         for page in 0..self.pages.len() {
             if let Some(socket) = self.pages[page].socket.take() {
                 let hub = self.pages[page].hub;
-                self.with_hub(hub, |hub, now| hub.handle(now, Event::Closed { socket }));
+                // Half closed it may still be answered.
+                for _ in 0..2 {
+                    self.with_hub(hub, |hub, now| hub.handle(now, Event::Closed { socket }));
+                }
             }
         }
     }

@@ -13,7 +13,9 @@ pub(crate) enum Errand {
     /// Any request: it renews.
     Save,
     /// The session gets a new id, and perhaps another principal.
-    Login { to: Arc<str> },
+    Login {
+        to: Arc<str>,
+    },
     Logout,
     /// The application sets the timeout, in seconds; -1: never.
     Timeout(i32),
@@ -303,7 +305,8 @@ fn context(form: Form, name: &str) -> Vec<u8> {
     let object = |class: &[u8], field: &[u8], value: &[u8]| {
         let len = |text: &[u8]| (text.len() as u16).to_be_bytes();
         let of: &[u8] = b"Ljava/lang/Object;";
-        [b"sr", &len(class)[..], class, &[0; 8], b"\x02\0\x01L", &len(field), field, b"t", &len(of), of, b"xp", value].concat()
+        [b"sr", &len(class)[..], class, &[0; 8], b"\x02\0\x01L", &len(field), field, b"t", &len(of), of, b"xp", value]
+            .concat()
     };
     let token = object(b"Token", b"principal", &values::text(form, name)[4..]);
     [&b"\xac\xed\0\x05"[..], &object(b"Context", b"authentication", &token)].concat()
