@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) layout: Layout,
     /// Whether the hubs are told, or find out.
     pub(crate) told: bool,
+    /// Whether there are logins at the hubs. Where nothing tells yet that the layout is the plain one, they assume the other.
+    pub(crate) pages: bool,
     /// Due times in one sorted set.
     pub(crate) sorted: bool,
     pub(crate) form: Form,
@@ -105,7 +107,8 @@ impl Plan {
             clients: rng.range(2, 6) as usize,
             length_ms: rng.range(15_000, 40_000),
             layout: if plain { Layout::Plain } else { Layout::Indexed },
-            told: plain || rng.chance(50),
+            told: rng.chance(50),
+            pages: true,
             sorted: !plain && rng.chance(25),
             form: if rng.chance(60) { Form::Java } else { Form::Json },
             cluster,
@@ -123,6 +126,7 @@ impl Plan {
             chatter_ms: rng.range(200, 3_000),
             faults: Faults::default(),
         };
+        plan.pages = plan.told || !plain;
         if rng.chance(25) {
             return plan;
         }

@@ -160,10 +160,10 @@ impl Judge {
         }
         told.touches += 1;
         let id = &self.fates[id].id;
-        if interval > 0 {
+        let time = now - told.first_touch;
+        if let Some(intervals) = time.checked_div(interval) {
             assert!(told.last_touch != Some(now), "hub {hub} touches {id} twice at {now}");
-            let time = now - told.first_touch;
-            let most = time / interval + time / timeout.saturating_sub(500).max(1) + 2 + 3 * told.loads;
+            let most = intervals + time / timeout.saturating_sub(500).max(1) + 2 + 3 * told.loads;
             assert!(told.touches <= most, "{} touches of {id} by hub {hub} in {time} ms", told.touches);
         }
         told.last_touch = Some(now);

@@ -107,6 +107,11 @@ impl Redis {
         self.keys.iter().map(|(key, entry)| (&key[..], entry)).filter_map(ends).filter(move |(_, ends)| clock > *ends)
     }
 
+    fn keys_below(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
+        let after = self.keys.range(prefix.to_vec()..);
+        after.map(|(key, _)| key).take_while(|key| key.starts_with(prefix)).cloned().collect()
+    }
+
     /// What has been published since this was last asked.
     pub(crate) fn take_messages(&mut self) -> Vec<Message> {
         std::mem::take(&mut self.messages)

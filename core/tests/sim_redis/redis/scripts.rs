@@ -8,6 +8,8 @@ use super::{Redis, Stored, Value};
 use crate::values::{self, Form};
 
 pub(super) const COUNT: usize = Script::ALL.len();
+/// The one script that is sent as text only.
+const SURVEY: &str = include_str!("../../../src/session/spring/scripts/survey.lua");
 const GRACE: i64 = 300_000;
 const FAR: i64 = 31_622_400_000;
 
@@ -68,6 +70,9 @@ impl Redis {
                 b"EVALSHA" => "NOPERM User app has no permissions to run the 'evalsha' command",
                 _ => "NOPERM User app has no permissions to run the 'script|load' command",
             });
+        }
+        if args[0] == b"EVAL" && args[1] == SURVEY.as_bytes() {
+            return self.survey(args[3]);
         }
         let script = match args[0] {
             b"SCRIPT" => by_text(args[2]),
@@ -142,6 +147,23 @@ impl Redis {
             }
         }
         Value::List(facts.items)
+    }
+
+    /// Which sessions there are: all of them on one page.
+    fn survey(&mut self, prefix: &[u8]) -> Value {
+        let mut found = vec![Value::Bulk(b"0".to_vec()), Value::Int(self.clock)];
+        for key in self.keys_below(prefix) {
+            let id = key[prefix.len()..].to_vec();
+            if id.contains(&b':') || self.kind(&key) != "hash" {
+                continue;
+            }
+            found.push(Value::Int(self.left(&key)));
+            found.push(Value::Int(self.left(&[prefix, b"expires:", &id].concat())));
+            let Some(Stored::Hash(fields)) = self.live(&key).map(|entry| &entry.stored) else { continue };
+            let values = NEEDED.map(|name| field(fields, name).filter(|value| value.len() <= 100));
+            found.extend(values.map(|value| Value::Bulk(value.unwrap_or_default().to_vec())));
+        }
+        Value::List(found)
     }
 
     fn touch(&mut self, keys: &[&[u8]], args: &[&[u8]]) -> Value {

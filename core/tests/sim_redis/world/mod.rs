@@ -76,8 +76,6 @@ pub(crate) struct Session {
     count: usize,
     /// Somebody is logging in.
     coming: bool,
-    /// It was made by a hub.
-    ours: bool,
 }
 
 /// A hub, its clocks, and its lines to Redis.
@@ -207,7 +205,7 @@ impl World {
         }
         for n in 0..self.plan.sessions {
             let principal = ["rob", "luke"][n % 2];
-            self.sessions.push(Session { id: None, principal, count: 0, coming: false, ours: false });
+            self.sessions.push(Session { id: None, principal, count: 0, coming: false });
             let at = self.rng.range(100, 1_000);
             self.at(at, Happening::Request(n));
         }
@@ -312,21 +310,21 @@ impl World {
             .is_some_and(|id| self.judge.known(id).is_some_and(|id| self.judge.truth(&self.redis, id).is_alive()));
         if !alive {
             if !std::mem::replace(&mut self.sessions[n].coming, true) {
-                if self.rng.chance(25) { self.start_page(n) } else { self.begin(n, Errand::Create) }
+                if self.rng.chance(25) && self.plan.pages { self.start_page(n) } else { self.begin(n, Errand::Create) }
             }
             return;
         }
         match self.rng.range(0, 19) {
             0..=8 => self.begin(n, Errand::Save),
             9..=10 => {
-                if self.rng.chance(20) && !self.sessions[n].ours {
+                if self.rng.chance(20) {
                     self.sessions[n].principal = ["rob", "luke", "leia"][self.rng.range(0, 2) as usize];
                 }
                 let to = self.next_id(n);
                 self.begin(n, Errand::Login { to });
             }
             11..=12 => self.begin(n, Errand::Logout),
-            13 => self.start_page(n),
+            13 if self.plan.pages => self.start_page(n),
             14 if self.plan.faults.hands > 0 => {
                 let seconds = [-1, 1, 2, 5, 15, 60][self.rng.range(0, 5) as usize];
                 self.begin(n, Errand::Timeout(seconds));
@@ -401,10 +399,7 @@ impl World {
                 session.coming &= it.errand != Errand::Create;
                 // The cookie comes with the answer; that of a session which is none any more is of no use.
                 match it.errand {
-                    Errand::Create => {
-                        session.id = Some(it.id);
-                        session.ours = false;
-                    }
+                    Errand::Create => session.id = Some(it.id),
                     Errand::Login { to } if session.id.as_ref() == Some(&it.id) => session.id = Some(to),
                     Errand::Login { .. } | Errand::Save | Errand::Logout | Errand::Timeout(_) => {}
                 }

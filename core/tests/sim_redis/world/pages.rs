@@ -98,7 +98,6 @@ impl World {
                 let number = self.judge.number(&id);
                 self.judge.fates[number].owned(self.now, principal);
                 self.sessions[session].id = Some(id.into());
-                self.sessions[session].ours = true;
             }
             (302, None, None) => {}
             (503, None, _) => {
