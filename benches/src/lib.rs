@@ -5,6 +5,7 @@ pub mod crowd;
 pub mod echo;
 pub mod feed;
 pub mod meter;
+pub mod mixed;
 pub mod ours;
 #[cfg(feature = "peers")]
 pub mod peers;

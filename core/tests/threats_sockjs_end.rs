@@ -9,7 +9,8 @@ use harness::sockjs::{
 };
 use harness::{SESSION_ENDED, Server, wire};
 use tethered_core::config::Config;
-use tethered_core::hub::{Message, To};
+use tethered_core::hub::record::{Line, Played};
+use tethered_core::hub::{Hub, Message, To};
 use tethered_core::session::Cause;
 
 fn server() -> Server {
@@ -296,4 +297,38 @@ fn s09_a_frame_may_come_in_many_messages() {
     let got = server.poll(MINE, &login);
     assert!(got.contains("gr\u{fc}\u{df}e \u{2713} \\ud83d\\ude00"), "{got}");
     server.wait(5_016);
+}
+
+#[test]
+fn what_was_recorded_plays_again() {
+    let mut server = Server::new(config());
+    server.hub.record(true).expect("nothing has come in");
+    let login = server.log_in("rob");
+    connect(&mut server, MINE, &login);
+    subscribe(&mut server, MINE, &login, "/topic/x");
+    let stream = server.begin("POST", &format!("{MINE}/xhr_streaming"), &cookie(&login), "");
+    server.post(MINE, &login, &array(&wire::stomp("SEND", &[("destination", "/topic/x")], b"hello")));
+    assert_eq!(server.streamed(stream).0.len(), 1);
+    let client = open(&mut server, OPEN);
+    let now = server.now();
+    assert!(server.hub.close_client(now, client, 3000, "Go \"away\"!"));
+    server.work();
+    assert_eq!(server.poll(OPEN, ""), "c[3000,\"Go \\\"away\\\"!\"]");
+    server.log_out(&login);
+    assert_eq!(server.poll(MINE, ""), ENDED);
+    server.wait(5_016);
+    let record = server.hub.take_record();
+    let mut lines = record.lines().map(|line| Line::parse(line).expect("a line"));
+    let mut hub = Hub::from_record(config(), &lines.next().expect("the first")).expect("it was made so");
+    let mut written = 0;
+    for line in lines {
+        let see = |_: &Hub, played: Played| {
+            if let Played::Written { bytes, .. } = played {
+                written += bytes.len() as u64;
+            }
+        };
+        hub.replay(&line, see).expect("it goes the same way");
+    }
+    assert_eq!((hub.stats(), written), (server.hub.stats(), server.hub.stats().sent_bytes));
+    server.hub.record(false).expect("it ends");
 }

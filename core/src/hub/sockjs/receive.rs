@@ -36,8 +36,12 @@ impl Hub {
             return;
         };
         if self.channel_named(slot).is_some() {
-            // Another request has opened it while this one waited for the store.
+            // Another request has opened it while this one waited for the store. What this one named was good for a login.
+            let named = self.registry.id(self.under(client)).cloned();
             self.forget_pending(client);
+            if let Some(pending) = self.pending_mut(slot) {
+                pending.ids.extend(named);
+            }
             return self.go_to_channel(slot, transport);
         }
         let session = self.under(client);
