@@ -87,9 +87,24 @@ fn generate() -> String {
             include: [
                 "tethered_status_code",
                 "tethered_endpoint_kind",
+                "tethered_endpoint_flags",
+                "tethered_config_flags",
+                "tethered_store",
                 "tethered_peer_flags",
                 "tethered_action_kind",
+                "tethered_follows",
                 "tethered_message_kind",
+                "tethered_change",
+                "tethered_verdict",
+                "tethered_who",
+                "tethered_cause",
+                "tethered_connection",
+                "tethered_reply_kind",
+                "tethered_fate",
+                "tethered_level",
+                "tethered_role",
+                "tethered_ws_kind",
+                "tethered_stomp_command",
             ]
             .map(Into::into)
             .into(),
@@ -99,10 +114,14 @@ fn generate() -> String {
     };
     config.function.must_use = Some("TETHERED_MUST_USE".into());
     let mut builder = Builder::new().with_config(config);
-    for source in ["version", "status", "types", "boundary", "hub"] {
+    for source in SOURCES {
         builder = builder.with_src(package().join(format!("src/{source}.rs")));
     }
     let mut header = Vec::new();
     builder.generate().expect("the sources can be read").write(&mut header);
     String::from_utf8(header).expect("a header is text")
 }
+
+/// What stands in the header, in its order.
+const SOURCES: [&str; 12] =
+    ["version", "status", "kinds", "types", "boundary/handle", "config", "hub", "doors", "app", "redis", "ws", "stomp"];

@@ -29,7 +29,7 @@ impl Hub {
             socket.endpoint = endpoint as u8;
         }
         match login {
-            Login::None => self.accept(client),
+            Login::None => self.admit_client(client),
             Login::Required => self.claim_next(client),
         }
     }
@@ -50,7 +50,11 @@ impl Hub {
     /// The store vouched for the session of this client, and told what is in it.
     pub(super) fn bound(&mut self, client: u32, record: Option<&Record>) {
         let session = self.under(client);
-        if !self.registry.has_principal(session) {
+        // The store may vouch for it once more while the embedder is asked.
+        if self.is_with_embedder(client) {
+            return;
+        }
+        if !self.registry.has_principal(session) && !self.config.decide {
             self.release(client);
             return self.claim_next(client);
         }
@@ -61,7 +65,7 @@ impl Hub {
             self.activity(session);
         }
         self.expect_token(client, record);
-        self.accept(client);
+        self.admit_client(client);
     }
 
     /// Keeps what CONNECT has to carry until it comes. Not told is as good as none: nothing matches it.
@@ -89,7 +93,7 @@ impl Hub {
         self.turn_away(client, Refusal::Unavailable);
     }
 
-    fn turn_away(&mut self, client: u32, refusal: Refusal) {
+    pub(super) fn turn_away(&mut self, client: u32, refusal: Refusal) {
         let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket)) else { return };
         self.forget_pending(client);
         self.refuse(slot, refusal);
@@ -106,7 +110,7 @@ impl Hub {
     }
 
     /// 101: from here on the bytes are frames.
-    fn accept(&mut self, client: u32) {
+    pub(super) fn accept(&mut self, client: u32) {
         let now = self.now.mono;
         let Some((id, endpoint)) = self.clients.slot(client).map(|client| (client.socket, client.endpoint)) else {
             return;
