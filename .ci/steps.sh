@@ -1,7 +1,7 @@
 # Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
 
 STEPS="fmt clippy docs test fuzz nostd build load walk"
-LONG_STEPS="sim fuzzing"
+LONG_STEPS="sim fuzzing churn"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
 [ -z "$conformance" ] || STEPS="$STEPS autobahn stomp browser stomppy"
@@ -18,7 +18,7 @@ about() {
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
         build) echo "the server, as README's command builds it" ;;
-        load) echo "10,000 sockets that end together, 10,000 notices a second: the release build on a real Redis" ;;
+        load) echo "10,000 sockets that end together, 10,000 notices a second, 10,000 connects a second: the release build on a real Redis" ;;
         walk) echo "two people in headless Chromium: log in, chat, be cut off" ;;
         autobahn) echo "Autobahn's cases for RFC 6455 against the echo endpoint" ;;
         stomp) echo "STOMP 1.0, 1.1 and 1.2 over WebSocket" ;;
@@ -26,6 +26,7 @@ about() {
         stomppy) echo "stomp.py, a client of others" ;;
         spring) echo "one session store with a real Spring application: logins, renewals, ends, races" ;;
         sim) echo "100,000 seeds of the simulator, each run twice" ;;
+        churn) echo "ten minutes of 10,000 connects and closes a second: the release build" ;;
         fuzzing) echo "each fuzz target for ten minutes (FUZZ_SECONDS=$FUZZ_SECONDS) with libFuzzer" ;;
     esac
 }
@@ -113,7 +114,7 @@ step_build() {
 }
 
 step_load() {
-    SERVER=$root/target/release/tethered cargo test --locked -p tethered-smol --test load -- --ignored --test-threads=1 --nocapture
+    CHURN_SECONDS=${CHURN_SECONDS:-10} SERVER=$root/target/release/tethered cargo test --locked -p tethered-smol --test load -- --ignored --test-threads=1 --nocapture
 }
 
 # A few seconds instead of a minute; all else is as README's first screen says.
@@ -165,6 +166,11 @@ step_spring() {
 
 step_sim() {
     cargo test --locked -p tethered-core --release --test sim -- --ignored
+}
+
+step_churn() {
+    cargo build --locked --release
+    SERVER=$root/target/release/tethered cargo test --locked -p tethered-smol --test load -- --ignored --nocapture e05
 }
 
 step_fuzzing() {

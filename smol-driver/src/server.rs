@@ -135,6 +135,9 @@ impl<A: Application> Server<A> {
 
     /// Serves until [`Handle::drain`] or [`Handle::stop`], and gives the application back.
     ///
+    /// It keeps its thread busy: while what comes in is dense and there is no Redis it waits for sockets without giving the
+    /// thread back, up to 1 ms at a time. Other tasks that cannot wait so long belong on other threads.
+    ///
     /// # Errors
     /// Where the operating system fails to tell about sockets at all; what happens on one socket ends that socket only.
     pub async fn run(self) -> io::Result<(End, A)> {

@@ -126,3 +126,56 @@ fn ten_thousand_ends_a_second_of_somebody_elses_sessions_use_under_five_percent_
     assert!(took < Duration::from_secs(seconds + 2), "{took:?}");
     assert!(share < 0.05, "{share}");
 }
+
+/// E05, as the catalogue has it: at 10,000 connects and closes a second for ten minutes. `CHURN_SECONDS` makes it shorter.
+#[test]
+#[ignore = "takes ten minutes: SERVER names a release build"]
+fn e05_ten_minutes_of_connects_and_closes_leave_nothing_behind() {
+    let seconds = std::env::var("CHURN_SECONDS").map_or(600, |seconds| seconds.parse().expect("a number of seconds"));
+    let server = Process::start(&["--conformance", "--limit=HALF_OPEN_ADDR=20000", "--limit=PER_ADDR=20000"]);
+    // It has grown what it needs by then.
+    churn(&server, Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(1));
+    let before = (descriptors(server.pid()), resident(server.pid()));
+    let (made, took) = churn(&server, Duration::from_secs(seconds));
+    std::thread::sleep(Duration::from_secs(1));
+    let after = (descriptors(server.pid()), resident(server.pid()));
+    let rate = f64::from(made) / took.as_secs_f64();
+    println!(
+        "{made} connects and closes in {took:?}, {rate:.0} a second; descriptors and resident bytes {before:?}, then {after:?}"
+    );
+    assert_eq!(after.0, before.0, "descriptors");
+    assert!(after.1 <= before.1 + (1 << 20), "resident bytes: {} and then {}", before.1, after.1);
+    Browser::new(server.address).get("/login");
+}
+
+/// Connects and closes, half of them after the first bytes of a request, at 10,000 a second if the machine can.
+fn churn(server: &Process, span: Duration) -> (u32, Duration) {
+    let (since, mut made) = (now(), 0);
+    while now().saturating_duration_since(since) < span {
+        let spent = now().saturating_duration_since(since);
+        let due = Duration::from_micros(100) * made;
+        std::thread::sleep(due.saturating_sub(spent));
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(server.address).expect("the server listens");
+            // A reset, so that no port of ours rests in TIME_WAIT.
+            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("a socket option");
+            if made % 2 == 0 {
+                let _ = stream.write_all(b"GET /stomp HTTP/1.1\r\nHost: ");
+            }
+            made += 1;
+        }
+    }
+    (made, now().saturating_duration_since(since))
+}
+
+fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count()
+}
+
+/// Bytes of memory that this process has in use.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells it");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of KiB") << 10
+}

@@ -521,6 +521,8 @@ const ACL: &[&str] = &[
     "+zrange",
     "+zrangebyscore",
     "+srandmember",
+    "+scan",
+    "+hget",
 ];
 
 /// A Redis with a user of these rights, and a node that is this user.

@@ -2,15 +2,17 @@
 
 use std::sync::mpsc;
 
-use tethered_core::session::Answer;
-use tethered_core::session::spring::{Config, Layout};
+use tethered_core::session::spring::{Config, Layout, Serializer};
+use tethered_core::session::{Answer, Op};
 
-use super::resp::Server;
+use super::resp::{Server, Value};
 use super::truth::store;
 use super::values::Form;
-use super::world::{World, create, touch};
+use super::world::{World, create, end, rename, touch, ttl};
 
+const NS: &str = "spring:session:sessions:";
 const ID: &str = "11111111-1111-4111-8111-111111111111";
+const NEW: &str = "22222222-2222-4222-8222-222222222222";
 const HASH: &str = "spring:session:sessions:11111111-1111-4111-8111-111111111111";
 const SHADOW: &str = "spring:session:sessions:expires:11111111-1111-4111-8111-111111111111";
 
@@ -104,5 +106,113 @@ fn r21_the_later_of_two_touches_wins_in_any_order() {
         client.run(&format!("PEXPIRE {HASH} 800000"));
         assert!(matches!(one.ask(touch(ID, 0)), Answer::Alive { ttl_ms: Some(400_000..), .. }));
         assert!(client.int(&format!("PTTL {SHADOW}")) > 400_000 && client.int(&format!("PTTL {HASH}")) > 700_000);
+    }
+}
+
+/// What somebody else does to a session while a step of ours is between two commands.
+fn meanwhiles() -> [(&'static str, Vec<String>); 5] {
+    let (hash, shadow) = (format!("{NS}{ID}"), format!("{NS}expires:{ID}"));
+    [
+        ("both deleted", vec![format!("DEL {hash} {shadow}")]),
+        ("the hash deleted", vec![format!("DEL {hash}")]),
+        ("the key deleted", vec![format!("DEL {shadow}")]),
+        (
+            "a logout",
+            vec![
+                format!("DEL {shadow}"),
+                format!("HSET {hash} maxInactiveInterval 0"),
+                format!("PEXPIRE {hash} 300000"),
+            ],
+        ),
+        ("a timeout shortened", vec![format!("HSET {hash} maxInactiveInterval 20"), format!("PEXPIRE {shadow} 20000")]),
+    ]
+}
+
+/// On a Cluster a step is several commands: whatever comes between them, each hash that is left is a whole one, no key is
+/// back that was deleted, and no login outlives the logout that it met.
+#[test]
+fn c10_nothing_that_comes_between_the_commands_of_a_step_leaves_half_a_session() {
+    let server = Server::start();
+    let client = &mut server.connect();
+    for layout in [Layout::Indexed, Layout::Plain] {
+        let mut world =
+            World::new(&server, Config { layout, cluster: true, serializer: Serializer::Json, ..Config::default() });
+        let mut met = 0;
+        for op in [touch(ID, 0), rename(ID, NEW, Some("rob"), &[("colour", "red")]), end(ID)] {
+            for (name, done) in meanwhiles() {
+                for after in 0..30 {
+                    client.run("FLUSHALL");
+                    store(client, ID, Form::Json, 1_000, 60);
+                    if layout == Layout::Indexed {
+                        client.run(&format!("PEXPIRE {NS}{ID} 359000"));
+                        client.call(&[b"SET", format!("{NS}expires:{ID}").as_bytes(), b"", b"PX", b"59000"]);
+                    } else {
+                        client.run(&format!("PEXPIRE {NS}{ID} 59000"));
+                    }
+                    let (answer, came) = world.ask_while(op.clone(), after, done.clone());
+                    let at = format!("{layout:?} {op:?}, {name} after {after}: {answer:?}, left: {:?}", client.keys());
+                    world.settle();
+                    for id in [ID, NEW] {
+                        let hash = format!("{NS}{id}");
+                        let fields: Vec<Value> = ["creationTime", "lastAccessedTime", "maxInactiveInterval"]
+                            .map(|field| client.run(&format!("HGET {hash} {field}")))
+                            .into();
+                        let there = client.int(&format!("EXISTS {hash}")) == 1;
+                        // What the other one wrote by himself is his.
+                        let his =
+                            client.int(&format!("HLEN {hash}")) == 1 && done.iter().any(|line| line.contains("HSET"));
+                        let whole = fields.iter().all(|value| matches!(value, Value::Bulk(_)));
+                        assert!(!there || whole || his && id == ID, "{at}");
+                        let key = client.int(&format!("EXISTS {NS}expires:{id}")) == 1;
+                        assert!(layout == Layout::Indexed || !key, "{at}");
+                        // What the one who deleted it left is his.
+                        assert!(there || !key || name == "the hash deleted" && id == ID, "{at}");
+                    }
+                    if came && name == "both deleted" {
+                        assert_eq!(client.int(&format!("EXISTS {NS}{ID} {NS}expires:{ID}")), 0, "{at}");
+                    }
+                    let lives = client.int(&format!("EXISTS {NS}{NEW}")) == 1;
+                    assert_eq!(
+                        lives,
+                        matches!(op, Op::Rename { .. }) && matches!(answer, Answer::Alive { .. }),
+                        "{at}"
+                    );
+                    if came
+                        && name == "a timeout shortened"
+                        && matches!(op, Op::Touch { .. })
+                        && layout == Layout::Indexed
+                    {
+                        met += 1;
+                        assert!(matches!(answer, Answer::Alive { ttl_ms: Some(ttl), .. } if ttl <= 60_000), "{at}");
+                    }
+                    if !came {
+                        break;
+                    }
+                    assert!(after < 29, "{at}");
+                }
+            }
+        }
+        assert!(met > 3 || layout == Layout::Plain, "{met}");
+    }
+}
+
+/// An interval that is shortened between the two steps of a touch on a Cluster: its end is the nearer one.
+#[test]
+fn t06_a_touch_on_a_cluster_believes_what_ends_first() {
+    let server = Server::start();
+    let client = &mut server.connect();
+    let mut world = World::new(&server, Config { layout: Layout::Indexed, cluster: true, ..Config::default() });
+    // The hash says 20 s by the time it is written, after the key was raised to 60 s; or 600 s.
+    let (hash, key) = (format!("{NS}{ID}"), format!("{NS}expires:{ID}"));
+    for (left, max) in [("59000", 20), ("50000", 600)] {
+        client.run("FLUSHALL");
+        store(client, ID, Form::Json, 1_000, 60);
+        client.run(&format!("PEXPIRE {hash} 359000"));
+        client.call(&[b"SET", key.as_bytes(), b"", b"PX", left.as_bytes()]);
+        // Look, PTTL, ZRANGE and Raise come before the hash.
+        let (answer, came) = world.ask_while(touch(ID, 0), 4, vec![format!("HSET {hash} maxInactiveInterval {max}")]);
+        assert!(came);
+        let expected = max.min(60) * 1_000;
+        assert!((expected - 500..=expected).contains(&ttl(&answer)), "{answer:?}");
     }
 }

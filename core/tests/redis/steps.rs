@@ -88,3 +88,25 @@ fn a_login_moves_all_that_there_is() {
         assert_eq!(world.ask(rename(A, B, None, &[])), Answer::Gone);
     });
 }
+
+/// Somebody logged in at the demo, then somebody else at Spring: he is the user, and the index is left under the name that
+/// it was entered by.
+#[test]
+fn c07_a_login_at_spring_over_one_of_ours() {
+    every_way(|world, client, layout| {
+        world.ask(create(A, Some("luke"), &[]));
+        let hash = format!("{NS}:sessions:{A}");
+        let context = br#"{"authentication":{"principal":{"username":"rob"}}}"#;
+        client.call(&[b"HSET", hash.as_bytes(), b"sessionAttr:SPRING_SECURITY_CONTEXT", context]);
+        assert_eq!(record(&world.ask(load(A))).principal.as_deref(), Some("rob"));
+        // Another login of ours takes his context away.
+        let renamed = world.ask(rename(A, B, Some("luke"), &[]));
+        assert_eq!(record(&renamed).principal.as_deref(), Some("luke"));
+        assert_eq!(record(&world.ask(load(B))).principal.as_deref(), Some("luke"));
+        let hash = format!("{NS}:sessions:{B}");
+        client.call(&[b"HSET", hash.as_bytes(), b"sessionAttr:SPRING_SECURITY_CONTEXT", context]);
+        assert_eq!(world.ask(end(B)), Answer::Gone);
+        let index: Vec<String> = client.keys().into_iter().filter(|key| key.contains(":index:")).collect();
+        assert_eq!(index, Vec::<String>::new(), "{layout:?}");
+    });
+}

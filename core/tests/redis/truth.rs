@@ -5,7 +5,7 @@ use tethered_core::session::spring::{AlarmKind, Config, Layout};
 
 use super::resp::{Client, Server, Value};
 use super::values::{self, Form};
-use super::world::{World, check, load, touch, ttl};
+use super::world::{World, check, create, load, touch, ttl};
 
 const ID: &str = "11111111-1111-4111-8111-111111111111";
 const HASH: &str = "spring:session:sessions:11111111-1111-4111-8111-111111111111";
@@ -192,4 +192,63 @@ fn the_layout_is_found_out_once_and_kept() {
         assert_eq!(world.spring.layout(), Layout::Detect);
         assert_eq!(world.alarms, []);
     }
+}
+
+/// A login here before anybody from Spring is known here.
+#[test]
+fn a_session_that_is_made_follows_the_layout_of_those_there_are() {
+    let server = Server::start();
+    let client = &mut server.connect();
+    let config = |namespace: &str, scripts| Config { namespace: namespace.into(), scripts, ..Config::default() };
+    let other = "spring:session:sessions:22222222-2222-4222-8222-222222222222";
+    for layout in [Layout::Plain, Layout::Indexed] {
+        client.run("FLUSHALL");
+        for i in 0..5_000 {
+            client.run(&format!("SET something:{i} x"));
+        }
+        client.run("HSET spring:session:sessions:half lastAccessedTime 5");
+        client.run("SET spring:session:sessions:expires:half x");
+        store(client, ID, Form::Java, 10_000, 60);
+        if layout == Layout::Plain {
+            client.run(&format!("PEXPIRE {HASH} 50000"));
+        } else {
+            client.run(&format!("PEXPIRE {HASH} 350000"));
+            client.call(&[b"SET", SHADOW.as_bytes(), b"", b"PX", b"50000"]);
+        }
+        let mut world = World::new(&server, config("spring:session", true));
+        // Several at once wait for one answer.
+        let first = world.begin(create("33333333", Some("luke"), &[]));
+        assert_eq!(ttl(&world.ask(create("22222222-2222-4222-8222-222222222222", Some("rob"), &[]))), 60_000);
+        assert!(world.answers.iter().any(|(of, answer)| *of == first && ttl(answer) == 60_000));
+        assert_eq!(world.spring.layout(), layout);
+        let expected = if layout == Layout::Plain { 60_000 } else { 360_000 };
+        assert!((expected - 1_000..=expected).contains(&client.int(&format!("PTTL {other}"))));
+        // Another namespace, although it looks like a pattern for this one.
+        let mut world = World::new(&server, config("spring:*", true));
+        world.ask(create("44444444", None, &[]));
+        assert_eq!(world.spring.layout(), Layout::Indexed);
+        assert_eq!(world.alarms, []);
+    }
+    // Nothing tells: indexed, until somebody proves another one.
+    for scripts in [true, false] {
+        client.run("FLUSHALL");
+        let mut world = World::new(&server, config("spring:session", scripts));
+        assert_eq!(ttl(&world.ask(create("22222222-2222-4222-8222-222222222222", Some("rob"), &[]))), 60_000);
+        assert_eq!(world.spring.layout(), Layout::Indexed);
+        assert_eq!(world.alarmed(AlarmKind::LayoutAssumed), !scripts, "{:?}", world.alarms);
+        store(client, ID, Form::Java, 10_000, 60);
+        client.run(&format!("PEXPIRE {HASH} 350000"));
+        assert_eq!(world.ask(load(ID)), Answer::Gone, "one that has ended");
+        assert_eq!(world.spring.layout(), Layout::Indexed);
+        client.run(&format!("PEXPIRE {HASH} 50000"));
+        assert!((49_000..=50_000).contains(&ttl(&world.ask(load(ID)))));
+        assert_eq!(world.spring.layout(), Layout::Plain);
+        assert!(world.alarmed(AlarmKind::LayoutMixed));
+        assert!(ttl(&world.ask(touch(ID, 0))) > 59_000);
+    }
+    // One that was set stays, and says what is wrong.
+    let mut world = World::new(&server, Config { layout: Layout::Indexed, ..Config::default() });
+    assert_eq!(world.ask(load(ID)), Answer::Gone);
+    assert!(world.alarmed(AlarmKind::LayoutMixed));
+    assert_eq!(world.spring.layout(), Layout::Indexed);
 }

@@ -26,6 +26,9 @@ pub(crate) struct World {
     /// Errors that the machine did not want to know.
     pub(crate) refused: Vec<String>,
     token: u64,
+    by_hand: Client,
+    /// What somebody else does before so many more commands are sent.
+    meanwhile: Option<(usize, Vec<String>)>,
 }
 
 impl World {
@@ -55,6 +58,8 @@ impl World {
             sent: Vec::new(),
             refused: Vec::new(),
             token: 0,
+            by_hand: server.connect(),
+            meanwhile: None,
         };
         world.spring.connected(world.now(), Connection::Commands);
         world.turn();
@@ -80,6 +85,13 @@ impl World {
         panic!("no answer; alarms: {:?}", self.alarms);
     }
 
+    /// Asks, while somebody else does this after so many of the commands; whether there were as many.
+    pub(crate) fn ask_while(&mut self, op: Op, after: usize, done: Vec<String>) -> (Answer, bool) {
+        self.meanwhile = Some((after, done));
+        let answer = self.ask(op);
+        (answer, self.meanwhile.take().is_none())
+    }
+
     pub(crate) fn begin(&mut self, op: Op) -> u64 {
         self.token += 1;
         self.spring.ask(self.now(), Some(self.token), op);
@@ -101,6 +113,16 @@ impl World {
             while let Some(output) = self.spring.poll() {
                 match output {
                     Output::Command { call, connection, command } => {
+                        if let Some((left, done)) = &mut self.meanwhile
+                            && connection != Connection::Notices
+                        {
+                            if *left == 0 {
+                                done.iter().for_each(|line| drop(self.by_hand.run(line)));
+                                self.meanwhile = None;
+                            } else {
+                                *left -= 1;
+                            }
+                        }
                         self.sent.push(String::from_utf8_lossy(command.args().next().expect("a name")).into_owned());
                         let reply = if connection == Connection::Notices {
                             self.notices.send(command.args());

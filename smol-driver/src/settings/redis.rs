@@ -314,9 +314,9 @@ pub(super) const REDIS: &[Setting] = &[
         placeholder: "NAME",
         default: "",
         help: &[
-            "The session attribute whose text is the user's name; default:",
-            "Spring Session's own (...PRINCIPAL_NAME_INDEX_NAME). Where it",
-            "is not there, Spring Security's context is read.",
+            "The session attribute whose text is the user's name. Default:",
+            "Spring Security's context, and where that names nobody Spring",
+            "Session's own attribute (...PRINCIPAL_NAME_INDEX_NAME).",
         ],
         role: Role::Set {
             apply: |s, values| {

@@ -78,6 +78,13 @@ kinds! {
     ScriptsNeeded, "scripts-needed",
         "a Cluster's sessions cannot be renewed without scripts: allow EVAL and EVALSHA, or keep all keys in one slot by a \
          namespace in braces";
+    /// A session is made before the layout is known.
+    LayoutAssumed, "layout-assumed",
+        "which layout the namespace has could not be found out: the indexed one is used until a session proves the plain one; \
+         better set it";
+    /// A session of the plain layout where the indexed one is used.
+    LayoutMixed, "layout-mixed",
+        "a session of the plain layout is in a namespace of the indexed one: set the layout, or use two namespaces";
     /// An attribute cannot be written.
     Unwritable, "session-unwritable", "an attribute that is to be stored is no text in UTF-8";
     /// The flags of keyspace events are not set and may not be.

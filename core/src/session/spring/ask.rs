@@ -59,10 +59,8 @@ impl Spring {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
         let op = &work.op;
         if self.layout == Layout::Detect && !work.forced {
-            if !matches!(op, Op::Create { .. }) {
-                return self.read(now, id, Stage::Detect);
-            }
-            self.layout = Layout::Indexed;
+            let makes = matches!(op, Op::Create { .. });
+            return if makes { self.survey(now, id) } else { self.read(now, id, Stage::Detect) };
         }
         if reads(op) {
             return self.read(now, id, Stage::Look);
@@ -106,6 +104,14 @@ impl Spring {
         self.arm(id);
     }
 
+    /// What it waits for may take until then.
+    pub(super) fn wait_until(&mut self, id: Id, due: Instant) {
+        if let Some(work) = self.works.get_mut(id.slot, id.generation) {
+            work.due = due;
+        }
+        self.arm(id);
+    }
+
     /// Looks again in a moment, unless it has done so before.
     pub(super) fn pause(&mut self, now: Instant, id: Id) -> bool {
         let Some(work) = self.works.get_mut(id.slot, id.generation) else { return true };
@@ -114,10 +120,7 @@ impl Spring {
         }
         self.release_turn(now, id);
         self.enter(now, id, Stage::Pause);
-        if let Some(work) = self.works.get_mut(id.slot, id.generation) {
-            work.due = now.after(AGAIN_MS);
-        }
-        self.arm(id);
+        self.wait_until(id, now.after(AGAIN_MS));
         true
     }
 
@@ -147,6 +150,10 @@ impl Spring {
             Stage::Pause => self.begin(now, id),
             // The echo has its own time, and so have those who wait for it.
             Stage::Echo => {}
+            Stage::Turn => {
+                self.alarm(now, AlarmKind::Overload, b"one transaction at a time is too slow");
+                self.finish(now, id, Answer::Lost);
+            }
             _ => {
                 self.alarm(now, AlarmKind::Silent, b"");
                 self.finish(now, id, Answer::Lost);

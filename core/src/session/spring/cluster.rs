@@ -8,13 +8,13 @@ use alloc::borrow::ToOwned;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::commands::GRACE_MS;
-use super::facts::{Read, Verdict};
+use super::commands::{GRACE_MS, VALUES};
+use super::facts::{Read, Values, Verdict};
 use super::keys::{Digits, minute, on_key};
 use super::values::{Form, write_text};
 use super::work::{Id, Part, Stage, session};
 use super::{Script, Spring};
-use crate::redis::{Command, Connection};
+use crate::redis::{Command, Connection, Item};
 use crate::session::{Answer, Op};
 use crate::time::Instant;
 
@@ -52,7 +52,11 @@ impl Spring {
     /// The hash was touched: the entry follows.
     pub(super) fn rest_of_touch(&mut self, now: Instant, id: Id) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
-        let (left, facts, op) = (work.left, work.facts, work.op.clone());
+        let (facts, op) = (work.facts, work.op.clone());
+        // The interval may have changed between the two steps: what ends first is believed. One that never ends has no
+        // number of its own.
+        let by_hash = work.result.and_then(|left| u64::try_from(left).ok());
+        let left = by_hash.map(|left| work.left.map_or(left, |raised| raised.min(left)));
         if let Some(read) = facts.whole()
             && read.max > 0
         {
@@ -77,10 +81,48 @@ impl Spring {
         self.send_part(id, Connection::Commands, command, Part::All);
     }
 
+    /// The hash as it was read, which may be another one by now: half of one, or one that has ended, gets no new name.
+    pub(super) fn copied_whole(&mut self, now: Instant, id: Id) {
+        let Some(work) = self.works.get_mut(id.slot, id.generation) else { return };
+        let value = |name: &str| {
+            let mut pairs = work.copy.chunks_exact(2);
+            let value = pairs.find_map(|pair| (*pair[0] == *name.as_bytes()).then(|| &*pair[1]));
+            value.map_or(Item::Nil, Item::Bulk)
+        };
+        let values = Values::from_items(&VALUES.map(value));
+        work.facts.values = values;
+        match work.facts.judge(self.layout) {
+            Verdict::Alive(_) => self.write(now, id),
+            verdict => self.conclude(now, id, verdict),
+        }
+    }
+
+    /// The copy is there, and nobody knows its name: the hash so far goes, if it still says that the session lives. That
+    /// is what a logout and a login meet at.
+    pub(super) fn take_old(&mut self, now: Instant, id: Id) {
+        let Some(work) = self.works.get(id.slot, id.generation) else { return };
+        let command = self.take_command(work);
+        self.enter(now, id, Stage::Take);
+        self.send_part(id, Connection::Commands, command, Part::Script);
+    }
+
+    /// It is gone now; if it had ended before, so has the copy.
+    pub(super) fn taken(&mut self, now: Instant, id: Id) {
+        let Some(work) = self.works.get(id.slot, id.generation) else { return };
+        if work.facts.whole().is_some_and(|read| read.max != 0) {
+            return self.rest_of_new(now, id);
+        }
+        if let Op::Rename { to, .. } = &work.op {
+            let command = on_key("DEL", self.keys.hash(to), &[]);
+            self.send_unwatched(vec![command]);
+        }
+        self.finish(now, id, Answer::Gone);
+    }
+
     /// The hash of a new session, or of one with a new name, is written: the other keys follow.
     pub(super) fn rest_of_new(&mut self, now: Instant, id: Id) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
-        let (facts, op, found) = (work.facts, work.op.clone(), work.found.principal.clone());
+        let (facts, op, found) = (work.facts, work.op.clone(), work.found.indexed.clone());
         let mut others = Vec::new();
         let mut awaited = Vec::new();
         let left = match &op {
@@ -108,7 +150,6 @@ impl Spring {
                 } else if self.is_split() && facts.shadow_ttl == -1 {
                     awaited.push(on_key("SET", self.keys.shadow(to), &[b""]));
                 }
-                awaited.push(on_key("DEL", self.keys.hash(from), &[]));
                 if self.is_split() {
                     others.push(on_key("DEL", self.keys.shadow(from), &[]));
                     self.leave_due(&mut others, id, read, from);
@@ -128,7 +169,7 @@ impl Spring {
     /// The hash says that the session is over: the other keys follow.
     pub(super) fn rest_of_end(&mut self, now: Instant, id: Id) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
-        let (facts, name, found) = (work.facts, session(&work.op).to_owned(), work.found.principal.clone());
+        let (facts, name, found) = (work.facts, session(&work.op).to_owned(), work.found.indexed.clone());
         let mut others = Vec::new();
         if let Some(read) = facts.whole() {
             self.leave_due(&mut others, id, read, &name);
@@ -144,6 +185,9 @@ impl Spring {
             work.left = left;
         }
         self.send_unwatched(others);
+        if awaited.is_empty() {
+            return self.rest_done(now, id);
+        }
         for command in awaited {
             self.send_part(id, Connection::Commands, command, Part::Done);
         }

@@ -14,7 +14,7 @@ use super::facts::Read;
 use super::keys::{Digits, on_key};
 use super::record;
 use super::values::{self, Form};
-use super::work::{Part, Work};
+use super::work::{Part, Work, session};
 use super::{Script, Spring};
 use crate::redis::Command;
 use crate::session::Op;
@@ -105,12 +105,19 @@ impl Spring {
                 Some(self.call(Script::Rename, work.with_text, &[&hashes[..], others].concat(), &args))
             }
             Op::End { id } => {
-                let index = self.index_key(work.found.principal.as_deref());
+                let index = self.index_key(work.found.indexed.as_deref());
                 let args = [&self.head(id)[..], &[one(&index)]].concat();
                 Some(self.call(Script::End, work.with_text, &self.session_keys(id), &args))
             }
             Op::Load { .. } | Op::Check { .. } => None,
         }
+    }
+
+    /// On a Cluster: takes away a hash that was copied, and tells what was in it.
+    pub(super) fn take_command(&self, work: &Work) -> Command {
+        let name = session(&work.op);
+        let args = [one(b"plain"), one(b"sets"), one(b""), one(name.as_bytes()), one(b"")];
+        self.call(Script::End, work.with_text, &[self.keys.hash(name)], &args)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the script has as many")]
@@ -192,7 +199,7 @@ impl Spring {
 
     /// The keys of the indexes that a login leaves and enters; nothing where there are none.
     pub(super) fn indexes(&self, work: &Work, principal: Option<&str>) -> (Vec<u8>, Vec<u8>) {
-        (self.index_key(work.found.principal.as_deref()), self.index_key(principal))
+        (self.index_key(work.found.indexed.as_deref()), self.index_key(principal))
     }
 
     /// The key of a principal's index; nothing where there is none.
@@ -244,4 +251,4 @@ fn one(arg: &[u8]) -> Parts<'_> {
 /// How much longer than its session a hash of the indexed layout is kept, in milliseconds.
 pub(super) const GRACE_MS: i64 = 300_000;
 /// The fields without which there is no session.
-const VALUES: [&str; 3] = ["creationTime", "lastAccessedTime", "maxInactiveInterval"];
+pub(super) const VALUES: [&str; 3] = ["creationTime", "lastAccessedTime", "maxInactiveInterval"];

@@ -28,8 +28,10 @@ pub struct Config {
     /// Whether the cleanup job of the indexed layout is run: at second 00 of each minute it has Redis look at the
     /// sessions that were due, as each Spring application does. Default no.
     pub cleanup: bool,
-    /// The attribute whose text is the principal's name; it wins over the security context, and new sessions carry it.
-    /// Default `org.springframework.session.FindByIndexNameSessionRepository.PRINCIPAL_NAME_INDEX_NAME`.
+    /// The attribute whose text is the principal's name; new sessions carry it. Default
+    /// `org.springframework.session.FindByIndexNameSessionRepository.PRINCIPAL_NAME_INDEX_NAME`: under that name Spring finds
+    /// a user's sessions, and who is logged in is told by the security context, where that names somebody. Any other
+    /// attribute wins over the context.
     pub principal_attribute: String,
     /// The attribute that holds Spring Security's context. Default `SPRING_SECURITY_CONTEXT`.
     pub context_attribute: String,

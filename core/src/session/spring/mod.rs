@@ -13,8 +13,9 @@
 //!
 //! # Which layout
 //! With [`Layout::Detect`] the first session that proves a layout decides for the whole namespace, for good: an expired
-//! session of the indexed layout looks like a living one of the plain layout, so that is never guessed per session. A new
-//! session before that decides for the indexed layout.
+//! session of the indexed layout looks like a living one of the plain layout, so that is never guessed per session. Before a
+//! session is made here others are looked for that tell. Where there are none the indexed layout is assumed, until a session
+//! proves the plain one.
 //!
 //! # Notices
 //! The machine subscribes to the keyspace events of its database and to a channel of its own, and has the flags that
@@ -45,6 +46,7 @@ mod queue;
 mod record;
 mod script;
 mod steps;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -64,6 +66,7 @@ use self::clean::Cleaner;
 use self::keys::Keys;
 use self::link::Link;
 use self::queue::Queues;
+use self::survey::Survey;
 use self::transaction::Turns;
 use self::work::{Id, Part, Work};
 use super::Answer;
@@ -136,6 +139,7 @@ pub struct Spring {
     turns: Turns,
     link: Link,
     cleaner: Cleaner,
+    survey: Survey,
     alarms: Alarms,
     outputs: VecDeque<Output>,
 }
@@ -156,6 +160,7 @@ enum Purpose {
     },
     Link(link::Step),
     Clean(clean::Step),
+    Survey,
     /// Only that it counts as under way.
     Nothing,
 }
@@ -177,6 +182,7 @@ impl Spring {
             turns: Turns::default(),
             link: Link::default(),
             cleaner: Cleaner::default(),
+            survey: Survey::default(),
             alarms: Alarms::default(),
             outputs: VecDeque::new(),
             config,
@@ -319,6 +325,7 @@ impl Spring {
             Purpose::Work { id, turn, part } => self.work_replied(now, id, turn, part, reply),
             Purpose::Link(step) => self.link_replied(now, step, reply),
             Purpose::Clean(step) => self.clean_replied(now, step, reply),
+            Purpose::Survey => self.surveyed(now, reply),
             Purpose::Nothing => {}
         }
     }

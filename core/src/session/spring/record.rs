@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::config::{CSRF_TOKEN, Config};
+use super::config::{CSRF_TOKEN, Config, PRINCIPAL_NAME};
 use super::values::STREAM;
 use super::{java, json};
 use crate::redis::Item;
@@ -16,6 +16,8 @@ use crate::redis::Item;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Found {
     pub(super) principal: Option<Arc<str>>,
+    /// Under which name Spring has it in the index: the attribute wins there, also over somebody who logged in later.
+    pub(super) indexed: Option<Arc<str>>,
     pub(super) attributes: Vec<(Box<str>, Bytes)>,
     /// A value is longer than what is read.
     pub(super) cut: bool,
@@ -36,11 +38,14 @@ impl Found {
         }
         let [name, context] = head;
         let ends: Vec<&str> = config.principal_fields.iter().map(String::as_str).collect();
-        let principal = value(name)
-            .and_then(|value| text(value, &[], &[]))
-            .or_else(|| text(value(context)?, &["authentication", "principal"], &ends))
-            .filter(|name| !name.is_empty())
-            .map(Arc::from);
+        let some = |name: &String| !name.is_empty();
+        let named = value(name).and_then(|value| text(value, &[], &[])).filter(some).map(Arc::from);
+        let context = value(context).and_then(|value| text(value, &["authentication", "principal"], &ends));
+        let context: Option<Arc<str>> = context.filter(some).map(Arc::from);
+        let indexed = named.clone().or_else(|| context.clone());
+        // A login at Spring writes the context and leaves the attribute as it was, whoever wrote that. An attribute that
+        // was chosen for the purpose is meant.
+        let principal = if config.principal_attribute == PRINCIPAL_NAME { context.or(named) } else { indexed.clone() };
         let attributes = config.attributes.iter().zip(rest).filter_map(|(name, item)| {
             let value = value(item)?;
             let ends: &[&str] = if name == CSRF_TOKEN { &["token"] } else { &[] };
@@ -48,7 +53,7 @@ impl Found {
             Some((name.clone().into_boxed_str(), value))
         });
         let cut = items.iter().any(|item| matches!(item, Item::Int(_)));
-        Some(Self { principal, attributes: attributes.collect(), cut })
+        Some(Self { principal, indexed, attributes: attributes.collect(), cut })
     }
 }
 
@@ -86,17 +91,29 @@ mod tests {
         assert!(!found.cut);
     }
 
+    /// Spring's own login over a session that somebody else's name was written into.
     #[test]
-    fn the_attribute_wins_unless_it_was_removed() {
+    fn c07_who_is_logged_in_at_spring_wins_over_the_name_in_the_index() {
         let context = STANDARD.decode(CONTEXT).expect("a fixture");
+        let who = |found: Found| (found.principal, found.indexed);
+        let (rob, luke) = (Some(Arc::from("rob")), Some(Arc::from("luke")));
         for form in [Form::Java, Form::Json] {
             let name = write_text(form, "luke");
-            assert_eq!(found(&[Item::Bulk(&name), Item::Bulk(&context), Item::Nil]).principal.as_deref(), Some("luke"));
+            let both = [Item::Bulk(&name), Item::Bulk(&context), Item::Nil];
+            assert_eq!(who(found(&both)), (rob.clone(), luke.clone()));
+            // A context that names nobody, or none that can be read, leaves what the attribute says.
+            for other in [Item::Nil, Item::Bulk(b""), Item::Bulk(b"garbage")] {
+                assert_eq!(who(found(&[Item::Bulk(&name), other, Item::Nil])), (luke.clone(), luke.clone()));
+            }
+            // One that was chosen to name the user does.
+            let config = Config { principal_attribute: "who".into(), ..Config::default() };
+            assert_eq!(who(Found::read(&config, &both).expect("as many")), (luke.clone(), luke.clone()));
         }
-        assert_eq!(found(&[Item::Bulk(b""), Item::Bulk(&context), Item::Bulk(b"")]).principal.as_deref(), Some("rob"));
+        assert_eq!(who(found(&[Item::Bulk(b""), Item::Bulk(&context), Item::Bulk(b"")])), (rob.clone(), rob.clone()));
         let nobody = write_text(Form::Java, "");
-        assert_eq!(found(&[Item::Bulk(&nobody), Item::Nil, Item::Nil]).principal, None);
-        assert_eq!(found(&[Item::Nil, Item::Bulk(b"garbage"), Item::Nil]).principal, None);
+        assert_eq!(who(found(&[Item::Bulk(&nobody), Item::Nil, Item::Nil])), (None, None));
+        assert_eq!(who(found(&[Item::Bulk(&nobody), Item::Bulk(&context), Item::Nil])), (rob.clone(), rob));
+        assert_eq!(who(found(&[Item::Nil, Item::Bulk(b"garbage"), Item::Nil])), (None, None));
     }
 
     #[test]

@@ -76,13 +76,15 @@ impl Spring {
         match work.stage {
             Stage::Detect => self.detected(now, id),
             Stage::Look => self.looked(now, id),
-            Stage::Clock | Stage::Copy => self.write(now, id),
+            Stage::Clock => self.write(now, id),
+            Stage::Copy => self.copied_whole(now, id),
             Stage::Write => self.written(now, id),
             Stage::Watch => self.watched(now, id),
             Stage::Exec => self.executed(now, id),
             Stage::Raise => self.raised(now, id),
+            Stage::Take => self.taken(now, id),
             Stage::Rest => self.rest_done(now, id),
-            Stage::Queued | Stage::Pause | Stage::Echo | Stage::Turn => {}
+            Stage::Queued | Stage::Survey | Stage::Pause | Stage::Echo | Stage::Turn => {}
         }
     }
 
@@ -115,6 +117,7 @@ impl Spring {
             }
             stage @ (Stage::Detect | Stage::Look) => self.read(now, id, stage),
             Stage::Write => self.write(now, id),
+            Stage::Take => self.take_old(now, id),
             _ => self.begin(now, id),
         }
     }
@@ -192,7 +195,7 @@ impl Spring {
             (Op::End { .. }, _) => self.finish(now, id, Answer::Gone),
             (Op::Create { .. }, Some(1)) if self.is_split() => self.rest_of_new(now, id),
             (Op::Create { .. }, Some(1)) => self.alive(now, id, Some(self.lifetime_ms())),
-            (Op::Rename { .. }, Some(1)) if self.config.cluster => self.rest_of_new(now, id),
+            (Op::Rename { .. }, Some(1)) if self.config.cluster => self.take_old(now, id),
             // An id that is taken, which nobody can guess.
             (Op::Create { .. }, _) => self.finish(now, id, Answer::Lost),
             (Op::Rename { .. }, Some(_)) if self.config.cluster => self.finish(now, id, Answer::Lost),
@@ -225,7 +228,12 @@ impl Spring {
         match verdict {
             Verdict::Alive(ttl_ms) => self.alive(now, id, ttl_ms),
             Verdict::Absent => {
-                if !self.pause(now, id) {
+                let facts = work.facts;
+                if self.pause(now, id) {
+                } else if self.is_plain_after_all(now, &facts) {
+                    self.release_turn(now, id);
+                    self.begin(now, id);
+                } else {
                     self.finish(now, id, Answer::Gone);
                 }
             }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::work::Stage;
 use super::*;
 use crate::session::Op;
 
@@ -327,6 +328,65 @@ fn transactions_take_turns() {
     let names: Vec<&str> = out.commands.iter().map(|(_, _, args)| args[0].as_str()).collect();
     assert_eq!(names[..2], ["UNWATCH", "WATCH"]);
     assert_eq!(out.answers[0], (1, Answer::Lost));
+}
+
+/// Who waits while others are being answered has no word against the store.
+#[test]
+fn r09_only_time_on_the_wire_counts_as_silence() {
+    let mut spring = ready(Config { scripts: false, ..indexed() });
+    for token in 0..20 {
+        spring.ask(at(0), Some(token), touch(&alloc::format!("s{token}")));
+    }
+    spring.ask(at(0), Some(100), Op::End { id: "urgent".into() });
+    let mut out = take(&mut spring);
+    // Each takes 1.9 s; a page is not behind the renewals.
+    for (turn, token) in [0, 100, 1, 2, 3, 4].into_iter().enumerate() {
+        let now = at(1_900 * (turn as u64 + 1));
+        spring.tick(now);
+        answer_transaction(&mut spring, now, &out);
+        out = take(&mut spring);
+        if token == 100 {
+            // It had something to write: MULTI and EXEC.
+            answer_transaction(&mut spring, now, &out);
+            let more = take(&mut spring);
+            assert_eq!(more.answers, [(100, Answer::Gone)]);
+            out = more;
+        }
+        assert_eq!(out.alarms, [], "{token}");
+        assert!(
+            (0..spring.works.capacity())
+                .filter_map(|slot| spring.works.slot(slot))
+                .all(|work| work.stage != Stage::Turn || work.due == at(30_000))
+        );
+    }
+    // That has a bound of its own.
+    spring.disconnected(at(29_000), Connection::Transactions);
+    let lost = take(&mut spring).answers.len();
+    spring.tick(at(30_016));
+    let out = take(&mut spring);
+    assert!(out.alarms.contains(&AlarmKind::Overload), "{out:?}");
+    assert!(out.answers.iter().all(|(_, answer)| *answer == Answer::Lost) && lost + out.answers.len() > 10);
+}
+
+/// Each session has ended.
+fn answer_transaction(spring: &mut Spring, now: Instant, out: &Out) {
+    for (call, _, args) in &out.commands {
+        let Some(call) = *call else { continue };
+        match args[0].as_str() {
+            "TIME" => spring.reply(now, call, Reply::List(&[Item::Bulk(b"1795359300"), Item::Bulk(b"1")])),
+            "TYPE" => spring.reply(now, call, Reply::Bulk(b"hash")),
+            "HMGET" => {
+                let mut items = vec![Item::Nil; args.len() - 2];
+                items[..3].copy_from_slice(&[Item::Bulk(b"1"), Item::Bulk(b"1"), Item::Bulk(b"0")]);
+                spring.reply(now, call, Reply::List(&items));
+            }
+            "PTTL" => spring.reply(now, call, Reply::Int(-2)),
+            "ZRANGE" => spring.reply(now, call, Reply::List(&[])),
+            "EXEC" => spring.reply(now, call, Reply::List(&[Item::Int(0)])),
+            "MULTI" | "ZREM" | "SREM" | "DEL" => spring.reply(now, call, Reply::Bulk(b"QUEUED")),
+            other => panic!("{other}"),
+        }
+    }
 }
 
 fn op() -> impl Strategy<Value = Op> {

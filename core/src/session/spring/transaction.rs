@@ -27,6 +27,9 @@ pub(super) struct Turns {
     holder: Option<Id>,
     /// It has not gone on to EXEC.
     watching: bool,
+    /// Somebody waits for a page.
+    urgent: VecDeque<Id>,
+    /// Renewals.
     waiting: VecDeque<Id>,
 }
 
@@ -43,7 +46,11 @@ struct Plan {
 impl Spring {
     pub(super) fn wait_for_turn(&mut self, now: Instant, id: Id) {
         self.enter(now, id, Stage::Turn);
-        self.turns.waiting.push_back(id);
+        // Others are being answered meanwhile: that says nothing about the store.
+        self.wait_until(id, now.after(TURN_MS));
+        let touches = self.works.get(id.slot, id.generation).is_some_and(|work| matches!(work.op, Op::Touch { .. }));
+        let turns = &mut self.turns;
+        if touches { &mut turns.waiting } else { &mut turns.urgent }.push_back(id);
         self.next_turn(now);
     }
 
@@ -60,7 +67,8 @@ impl Spring {
 
     fn next_turn(&mut self, now: Instant) {
         while self.turns.holder.is_none() {
-            let Some(id) = self.turns.waiting.pop_front() else { return };
+            let turns = &mut self.turns;
+            let Some(id) = turns.urgent.pop_front().or_else(|| turns.waiting.pop_front()) else { return };
             if self.works.get(id.slot, id.generation).is_some_and(|work| work.stage == Stage::Turn) {
                 self.turns.holder = Some(id);
                 self.watch(now, id);
@@ -268,7 +276,7 @@ impl Spring {
                         writes.push(self.pexpire(hash, GRACE_MS));
                     }
                     self.unfile(&mut writes, work, read, id);
-                    let index = self.index_key(work.found.principal.as_deref());
+                    let index = self.index_key(work.found.indexed.as_deref());
                     self.index(&mut writes, "SREM", &index, read.form, id);
                 }
                 _ => writes.push(on_key("DEL", hash, &[])),
@@ -348,3 +356,5 @@ struct Unwritable;
 
 /// How often a transaction is tried.
 const TRIES: u8 = 5;
+/// How long one waits for its turn, in milliseconds. Only what is on its way is held to REPLY.
+const TURN_MS: u64 = 30_000;

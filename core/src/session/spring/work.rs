@@ -61,6 +61,8 @@ pub(super) enum Stage {
     Queued,
     /// The layout is being found out.
     Detect,
+    /// The same, for a session that is not there yet: from others.
+    Survey,
     /// The facts are being read.
     Look,
     /// The time is being read.
@@ -81,6 +83,8 @@ pub(super) enum Stage {
     Raise,
     /// On a Cluster: the hash is being read as a whole.
     Copy,
+    /// On a Cluster: the hash that was copied is being taken away.
+    Take,
     /// On a Cluster: the hash is written, the other keys are being.
     Rest,
 }
