@@ -46,6 +46,8 @@ pub struct Server<A: Application> {
     dense: bool,
     recording: Option<Recording>,
     redis: Option<Redis>,
+    /// What the log said last: ends of sessions are announced.
+    notices: bool,
 }
 
 /// How a [`Server`] came to its end.
@@ -106,6 +108,7 @@ impl<A: Application> Server<A> {
             dense: false,
             recording: None,
             redis: None,
+            notices: false,
         })
     }
 
@@ -326,6 +329,24 @@ impl<A: Application> Server<A> {
             }
             if !self.connections.write(&mut self.hub, now) {
                 break;
+            }
+        }
+        self.tell_of_notices(now);
+    }
+
+    /// One line when the ends of sessions begin or cease to be announced.
+    fn tell_of_notices(&mut self, now: Now) {
+        let Some(spring) = self.hub.spring() else { return };
+        let missing = spring.notices_missing();
+        if self.notices == missing.is_none() {
+            return;
+        }
+        self.notices = missing.is_none();
+        match missing {
+            None => self.log.write(now, Level::Info, "redis announces ends of sessions", &[]),
+            Some(why) => {
+                let what = "sessions are looked at in intervals";
+                self.log.write(now, Level::Warn, "redis notices lost", &[("why", &why), ("what", &what)]);
             }
         }
     }

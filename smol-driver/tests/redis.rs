@@ -419,6 +419,48 @@ fn r16_a_failover_to_a_replica_closes_nobody_who_lives() {
     living.done("SEND", &[("destination", "/app/nothing")], "");
 }
 
+/// It may not know a session yet, or any more: that says nothing.
+#[test]
+fn r16_a_replica_is_not_believed_until_it_is_promoted() {
+    let primary = RedisServer::start();
+    let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
+    until("the replica", || primary.ask(&["INFO", "replication"]).contains("state=online"));
+    let node = Process::start(&[&format!("--redis={}", replica.url())]);
+    node.says("why=\"it is a replica");
+    let (id, browser) = visitor(&primary, &node, Layout::Indexed, 60);
+    replica.ask(&["CONFIG", "SET", "replica-read-only", "no"]);
+    replica.ask(&["DEL", &keys::hash(&id), &keys::expires(&id)]);
+    assert_eq!(browser.handshake().0, 503, "and not that there is no such session");
+    assert_eq!(replica.ask(&["REPLICAOF", "NO", "ONE"]), "OK");
+    node.says("msg=\"redis connected\" connection=commands");
+    let (_, browser) = visitor(&replica, &node, Layout::Indexed, 60);
+    let mut stomp = browser.stomp();
+    stomp.done("SEND", &[("destination", "/app/nothing")], "");
+    assert_eq!(Browser::new(node.address).handshake().0, 401);
+}
+
+#[test]
+fn the_log_says_when_ends_of_sessions_are_announced_and_when_not() {
+    let world = World::with(&[], &["--sweep-interval=1s"]);
+    let says = |text: &str, times: usize| {
+        until(text, || world.node.log().matches(text).count() == times);
+    };
+    let (on, off) = ("redis announces ends of sessions", "redis notices lost");
+    says(on, 1);
+    assert!(!world.node.log().contains(off));
+    for turn in 1..=3 {
+        world.redis.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        says(off, turn);
+        says("why=\"there is no connection for them\"", turn);
+        says(on, turn + 1);
+    }
+    // Somebody turns them off: they are turned on again.
+    world.redis.ask(&["CONFIG", "SET", "notify-keyspace-events", ""]);
+    says("why=\"notify-keyspace-events does not announce them\"", 1);
+    says(on, 5);
+    assert_eq!(world.node.log().matches(off).count(), 4);
+}
+
 #[test]
 fn hostile_cookies_reach_redis_as_one_bounded_argument_or_not_at_all() {
     let world = World::new();
@@ -494,6 +536,7 @@ const ACL: &[&str] = &[
     "&spring:session:*",
     "&__keyevent@0__:*",
     "+ping",
+    "+role",
     "+client|setname",
     "+config|get",
     "+config|set",

@@ -179,7 +179,7 @@ impl Common {
         Ok((node, stream, frames))
     }
 
-    /// Logs in, chooses the database, and sees that Redis is ready.
+    /// Logs in, chooses the database, and sees that Redis is ready and no replica.
     pub(crate) async fn greet(&self, stream: &mut Box<dyn Stream>, frames: &mut Frames) -> Result<(), Failure> {
         let database = self.url.database.to_string();
         let mut commands: Vec<Vec<&[u8]>> = Vec::new();
@@ -195,14 +195,22 @@ impl Common {
         let needed = commands.len();
         commands.push(vec![b"PING"]);
         commands.push(vec![b"CLIENT", b"SETNAME", b"tethered"]);
+        commands.push(vec![b"ROLE"]);
         let values = ask(stream, frames, &commands).await?;
         for (i, value) in values.iter().enumerate() {
-            // Where an ACL forbids PING or a name, all else may still be allowed.
+            // Where an ACL forbids PING, a name or ROLE, all else may still be allowed.
             if let Value::ServerError(error) = value
                 && (i < needed || NOT_READY.contains(&error.code()))
             {
                 return Err(Failure::Refused(error_text(error)));
             }
+        }
+        // What a replica does not know, or not yet, is no reason to end a session.
+        if let Some(Value::Array(role)) = values.last()
+            && let Some(Value::BulkString(word)) = role.first()
+            && word != b"master"
+        {
+            return Err(Failure::Replica);
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ pub(crate) enum Failure {
     Unasked,
     #[error("Redis says: {0}")]
     Refused(String),
-    #[error("it is a replica now, which takes no writes")]
+    #[error("it is a replica, which takes no writes and may not know the latest sessions")]
     Replica,
     #[error("notices come faster than they are handled")]
     Behind,
@@ -158,7 +158,7 @@ impl<'a> Link<'a> {
         let broken = loop {
             match self.frames.next() {
                 Ok(Some(value)) => {
-                    replica |= matches!(&value, Value::ServerError(error) if error.code() == "READONLY");
+                    replica |= matches!(&value, Value::ServerError(error) if is_read_only(error));
                     self.values.push(value);
                 }
                 Ok(None) => break Ok(()),
@@ -250,6 +250,11 @@ pub(crate) async fn ask(
         }
     }
     Ok(values)
+}
+
+/// Whether it was a replica that refused; before Redis 7 a script's error has the other within it.
+fn is_read_only(error: &redis::ServerError) -> bool {
+    error.code() == "READONLY" || error.details().is_some_and(|text| text.contains("-READONLY"))
 }
 
 /// An error's text as Redis wrote it.

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each file of tests uses its own part")]
 #![allow(clippy::disallowed_methods, reason = "tests measure real time")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -26,6 +26,14 @@ impl RedisServer {
     /// Starts with further flags, such as `--requirepass x`.
     pub fn with(flags: &[&str]) -> Self {
         let mut server = Self::prepare(flags);
+        server.revive();
+        server
+    }
+
+    /// The same on this port.
+    pub fn at(port: u16, flags: &[&str]) -> Self {
+        let mut server = Self::prepare(flags);
+        server.port = port;
         server.revive();
         server
     }
@@ -131,9 +139,15 @@ impl RedisServer {
         RedisClient::connect(self.port)
     }
 
-    /// Asks one thing.
+    /// Asks one thing; once more if it is cut off, as a replica does to all when it is promoted.
     pub fn ask(&self, command: &[&str]) -> String {
-        self.connect().ask(command)
+        let once = || {
+            let mut client = RedisClient::try_connect(self.port)?;
+            client.try_send(command)?;
+            client.try_read()
+        };
+        let reply = once().or_else(|_| once()).or_else(|_| once()).expect("Redis answers");
+        String::from_utf8_lossy(&reply).into_owned()
     }
 }
 
@@ -155,10 +169,14 @@ pub struct RedisClient {
 
 impl RedisClient {
     pub fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("Redis is there");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
-        stream.set_nodelay(true).expect("a socket option");
-        Self { stream: BufReader::new(stream) }
+        Self::try_connect(port).expect("Redis is there")
+    }
+
+    fn try_connect(port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Sends a command and shows its reply: a list as its elements with spaces between, nothing as `nil`.
@@ -172,6 +190,10 @@ impl RedisClient {
     }
 
     pub fn send<A: AsRef<[u8]>>(&mut self, command: &[A]) {
+        self.try_send(command).expect("Redis reads");
+    }
+
+    fn try_send<A: AsRef<[u8]>>(&mut self, command: &[A]) -> io::Result<()> {
         let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
         for arg in command {
             let arg = arg.as_ref();
@@ -179,24 +201,30 @@ impl RedisClient {
             bytes.extend(arg);
             bytes.extend(b"\r\n");
         }
-        self.stream.get_mut().write_all(&bytes).expect("Redis reads");
+        self.stream.get_mut().write_all(&bytes)
     }
 
     pub fn read(&mut self) -> Vec<u8> {
+        self.try_read().expect("Redis answers")
+    }
+
+    fn try_read(&mut self) -> io::Result<Vec<u8>> {
         let mut line = String::new();
-        self.stream.read_line(&mut line).expect("Redis answers");
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let (kind, rest) = line.trim_end().split_at(1);
         let len = rest.parse::<i64>().unwrap_or(-1);
-        match kind {
+        Ok(match kind {
             "$" if len >= 0 => {
                 let mut bytes = vec![0; usize::try_from(len).expect("a length") + 2];
-                self.stream.read_exact(&mut bytes).expect("Redis answers");
+                self.stream.read_exact(&mut bytes)?;
                 bytes.truncate(bytes.len() - 2);
                 bytes
             }
-            "*" if len >= 0 => (0..len).map(|_| self.read()).collect::<Vec<_>>().join(&b' '),
+            "*" if len >= 0 => (0..len).map(|_| self.try_read()).collect::<io::Result<Vec<_>>>()?.join(&b' '),
             "$" | "*" => b"nil".to_vec(),
             _ => rest.as_bytes().to_vec(),
-        }
+        })
     }
 }

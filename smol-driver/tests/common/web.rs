@@ -47,13 +47,21 @@ impl Browser {
     /// Logs in through the page that asks for it.
     pub fn log_in(server: SocketAddr, name: &str) -> Self {
         let mut browser = Self::new(server);
-        let form = browser.get("/login");
+        browser.log_in_as(name);
+        browser
+    }
+
+    /// Also where somebody is logged in already: with the form of a page that was left open.
+    pub fn log_in_as(&mut self, name: &str) {
+        let mut stranger = Self::new(self.server);
+        let form = stranger.get("/login");
         assert_eq!(form.status, 200, "{form:?}");
+        self.cookies.retain(|(name, _)| stranger.cookies.iter().all(|(other, _)| other != name));
+        self.cookies.append(&mut stranger.cookies);
         let token = token_in(&form.body);
-        let answer = browser.post("/login", &[("username", name), ("password", "password"), ("_csrf", &token)]);
+        let answer = self.post("/login", &[("username", name), ("password", "password"), ("_csrf", &token)]);
         assert_eq!(answer.status, 302, "{answer:?}");
         assert!(!answer.header("location").unwrap_or_default().contains("error"), "{answer:?}");
-        browser
     }
 
     pub fn log_out(&mut self) {

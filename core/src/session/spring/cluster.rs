@@ -97,8 +97,8 @@ impl Spring {
         }
     }
 
-    /// The copy is there, and nobody knows its name: the hash so far goes, if it still says that the session lives. That
-    /// is what a logout and a login meet at.
+    /// The copy is whole, and nobody knows its name: the hash so far goes, if it still says that the session lives. That is
+    /// what a logout and a login meet at.
     pub(super) fn take_old(&mut self, now: Instant, id: Id) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
         let command = self.take_command(work);
@@ -106,23 +106,38 @@ impl Spring {
         self.send_part(id, Connection::Commands, command, Part::Script);
     }
 
-    /// It is gone now; if it had ended before, so has the copy.
+    /// It is gone now: the entries follow. If it had ended before, so has the copy.
     pub(super) fn taken(&mut self, now: Instant, id: Id) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
-        if work.facts.whole().is_some_and(|read| read.max != 0) {
-            return self.rest_of_new(now, id);
+        let Op::Rename { from, to, principal, .. } = work.op.clone() else { return };
+        let (facts, found, left) = (work.facts, work.found.indexed.clone(), work.left);
+        let mut others = Vec::new();
+        let Some(read) = facts.whole().filter(|read| read.max != 0) else {
+            others.push(on_key("DEL", self.keys.hash(&to), &[]));
+            if self.is_split() {
+                others.push(on_key("DEL", self.keys.shadow(&to), &[]));
+            }
+            self.send_unwatched(others);
+            return self.finish(now, id, Answer::Gone);
+        };
+        if self.is_split() {
+            others.push(on_key("DEL", self.keys.shadow(&from), &[]));
+            self.leave_due(&mut others, id, read, &from);
+            if read.max > 0 {
+                let ttl = read.max * 1_000;
+                self.enter_due(&mut others, id, read.form, &to, facts.now.saturating_add(ttl), ttl);
+            }
+            self.enter_index(&mut others, "SREM", found.as_deref(), read.form, &from);
+            self.enter_index(&mut others, "SADD", principal.as_deref(), read.form, &to);
         }
-        if let Op::Rename { to, .. } = &work.op {
-            let command = on_key("DEL", self.keys.hash(to), &[]);
-            self.send_unwatched(vec![command]);
-        }
-        self.finish(now, id, Answer::Gone);
+        self.send_unwatched(others);
+        self.alive(now, id, left);
     }
 
     /// The hash of a new session, or of one with a new name, is written: the other keys follow.
     pub(super) fn rest_of_new(&mut self, now: Instant, id: Id) {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
-        let (facts, op, found) = (work.facts, work.op.clone(), work.found.indexed.clone());
+        let (facts, op) = (work.facts, work.op.clone());
         let mut others = Vec::new();
         let mut awaited = Vec::new();
         let left = match &op {
@@ -138,7 +153,7 @@ impl Spring {
                 others.push(Command::new(&[b"PUBLISH", &channel, &new.announcement()]));
                 Some(self.lifetime_ms())
             }
-            Op::Rename { from, to, principal, .. } => {
+            Op::Rename { to, .. } => {
                 let Some(read) = facts.whole() else { return self.finish(now, id, Answer::Lost) };
                 let ttl = read.max * 1_000;
                 if read.max < 0 {
@@ -149,15 +164,6 @@ impl Spring {
                     awaited.push(self.shadow_command(to, shadow_ttl));
                 } else if self.is_split() && facts.shadow_ttl == -1 {
                     awaited.push(on_key("SET", self.keys.shadow(to), &[b""]));
-                }
-                if self.is_split() {
-                    others.push(on_key("DEL", self.keys.shadow(from), &[]));
-                    self.leave_due(&mut others, id, read, from);
-                    if read.max > 0 {
-                        self.enter_due(&mut others, id, read.form, to, facts.now.saturating_add(ttl), ttl);
-                    }
-                    self.enter_index(&mut others, "SREM", found.as_deref(), read.form, from);
-                    self.enter_index(&mut others, "SADD", principal.as_deref(), read.form, to);
                 }
                 u64::try_from(if self.is_split() { shadow_ttl } else { hash_ttl }).ok().filter(|_| read.max > 0)
             }
@@ -197,6 +203,7 @@ impl Spring {
         let Some(work) = self.works.get(id.slot, id.generation) else { return };
         match work.op {
             Op::End { .. } => self.finish(now, id, Answer::Gone),
+            Op::Rename { .. } => self.take_old(now, id),
             _ => self.alive(now, id, work.left),
         }
     }

@@ -68,6 +68,16 @@ impl Link {
         self.up && self.subscribed && (self.proven || self.mute) && self.flags
     }
 
+    fn missing(&self) -> Option<&'static str> {
+        Some(match self {
+            _ if self.stands() => return None,
+            Self { up: false, .. } => "there is no connection for them",
+            Self { subscribed: false, .. } => "Redis has not confirmed the subscription",
+            Self { flags: false, .. } => "notify-keyspace-events does not announce them",
+            _ => "what is published does not come back",
+        })
+    }
+
     #[cfg(test)]
     pub(super) fn echo_number(&self) -> u64 {
         self.echo.number
@@ -79,6 +89,11 @@ impl Link {
 }
 
 impl Spring {
+    /// Why the ends of sessions are not heard of, so that each is looked at in intervals; `None` if they are.
+    pub fn notices_missing(&self) -> Option<&'static str> {
+        self.link.missing()
+    }
+
     /// Subscribes on a connection that is up.
     pub(super) fn subscribe(&mut self, now: Instant) {
         self.link.up = true;

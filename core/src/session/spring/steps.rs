@@ -195,7 +195,7 @@ impl Spring {
             (Op::End { .. }, _) => self.finish(now, id, Answer::Gone),
             (Op::Create { .. }, Some(1)) if self.is_split() => self.rest_of_new(now, id),
             (Op::Create { .. }, Some(1)) => self.alive(now, id, Some(self.lifetime_ms())),
-            (Op::Rename { .. }, Some(1)) if self.config.cluster => self.take_old(now, id),
+            (Op::Rename { .. }, Some(1)) if self.config.cluster => self.rest_of_new(now, id),
             // An id that is taken, which nobody can guess.
             (Op::Create { .. }, _) => self.finish(now, id, Answer::Lost),
             (Op::Rename { .. }, Some(_)) if self.config.cluster => self.finish(now, id, Answer::Lost),

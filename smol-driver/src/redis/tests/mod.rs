@@ -256,9 +256,9 @@ fn liar(says: &'static [&'static [u8]]) -> String {
             let Ok(mut stream) = stream else { return };
             std::thread::spawn(move || {
                 let mut buffer = [0; 4_096];
-                // The greeting: PING and CLIENT SETNAME.
+                // The greeting: PING, CLIENT SETNAME and ROLE.
                 let _ = stream.read(&mut buffer);
-                let _ = stream.write_all(b"+PONG\r\n+OK\r\n");
+                let _ = stream.write_all(b"+PONG\r\n+OK\r\n*1\r\n$6\r\nmaster\r\n");
                 for answer in says {
                     if !matches!(stream.read(&mut buffer), Ok(1..)) {
                         return;
@@ -316,14 +316,14 @@ fn r14_a_redis_that_loads_is_not_there_yet_and_a_replica_is_left() {
     world.redis.flush();
     assert!(world.next().starts_with("1 Error"), "the caller learns it");
     world.wait_for("down commands");
-    assert!(world.log.kept().contains("it is a replica now"));
+    assert!(world.log.kept().contains("it is a replica"));
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = socket.local_addr().expect("bound").port();
     std::thread::spawn(move || {
         for stream in socket.incoming() {
             let Ok(mut stream) = stream else { return };
             let _ = stream.read(&mut [0; 4_096]);
-            let _ = stream.write_all(b"-LOADING Redis is loading the dataset in memory\r\n+OK\r\n");
+            let _ = stream.write_all(b"-LOADING Redis is loading the dataset in memory\r\n+OK\r\n-LOADING too\r\n");
         }
     });
     let world = World::new(&format!("redis://127.0.0.1:{port}"));
