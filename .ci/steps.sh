@@ -4,7 +4,7 @@ STEPS="fmt clippy docs test fuzz nostd build load walk"
 LONG_STEPS="sim fuzzing churn"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
-[ -z "$conformance" ] || STEPS="$STEPS autobahn stomp browser stomppy"
+[ -z "$conformance" ] || STEPS="$STEPS autobahn stomp sockjs browser stomppy"
 # A Spring application to share sessions with, where it is found: README.md in its folder says what it is.
 spring=$(cd "${SPRING_REFERENCE:-../shared/spring-reference}" 2>/dev/null && pwd || true)
 [ -z "$spring" ] || STEPS="$STEPS spring"
@@ -22,7 +22,8 @@ about() {
         walk) echo "two people in headless Chromium: log in, chat, be cut off" ;;
         autobahn) echo "Autobahn's cases for RFC 6455 against the echo endpoint" ;;
         stomp) echo "STOMP 1.0, 1.1 and 1.2 over WebSocket" ;;
-        browser) echo "@stomp/stompjs in headless Chromium" ;;
+        sockjs) echo "SockJS 0.3.3: every transport, its timers too" ;;
+        browser) echo "sockjs-client and @stomp/stompjs in headless Chromium, over each transport" ;;
         stomppy) echo "stomp.py, a client of others" ;;
         spring) echo "one session store with a real Spring application: logins, renewals, ends, races" ;;
         sim) echo "100,000 seeds of the simulator, each run twice" ;;
@@ -146,10 +147,19 @@ step_stomp() {
         bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp"
 }
 
-# Without the transports of SockJS, which is not offered.
+# With short timers, so that waiting for them takes seconds; and STOMP over SockJS.
+step_sockjs() {
+    start_server --conformance --sockjs-heartbeat 2s --sockjs-disconnect-delay 1500ms
+    SOCKJS_SLOW=1 SOCKJS_HEARTBEAT=2 SOCKJS_DISCONNECT_DELAY=1.5 \
+        bash "$conformance/sockjs/run.sh" "http://127.0.0.1:$port"
+    start_conformance_server
+    STOMP_LOGIN="rob:password luke:password" STOMP_HEARTBEAT=1000,1000 STOMP_TRANSPORT=sockjs \
+        bash "$conformance/stomp/run.sh" "http://127.0.0.1:$port/messages"
+}
+
 step_browser() {
     start_conformance_server
-    bash "$conformance/browser/run.sh" "http://127.0.0.1:$port" --transports bare-websocket
+    bash "$conformance/browser/run.sh" "http://127.0.0.1:$port"
 }
 
 step_stomppy() {

@@ -2,6 +2,7 @@
 
 mod bound;
 pub mod named;
+mod sockjs;
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -15,6 +16,7 @@ use crate::stomp;
 use crate::ws;
 
 pub use self::bound::CloseBound;
+pub use self::sockjs::SockJs;
 
 /// How a [`Hub`](crate::hub::Hub) is set up. Start from [`Config::default`] and change what differs.
 #[derive(Debug, Clone)]
@@ -50,18 +52,21 @@ pub struct Config {
 /// A path at which WebSockets are taken.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// The exact path, such as `/stomp`.
+    /// The exact path, such as `/stomp`. With [`sockjs`](Self::sockjs): the prefix, such as `/messages`, below which all of
+    /// it is; plain WebSockets are then taken at `/messages/websocket`.
     pub path: String,
     /// What is spoken there.
     pub protocol: Protocol,
     /// Whether a live session with a principal is needed.
     pub login: Login,
-    /// Largest message, in bytes, if it differs from [`ws::Limits`] of [`Limits`].
+    /// Largest message over a plain WebSocket, in bytes, if it differs from [`ws::Limits`] of [`Limits`].
     pub message_bytes: Option<u64>,
-    /// Most unsent bytes, if it differs from [`Limits::out_bytes`].
+    /// Most unsent bytes of a plain WebSocket, if it differs from [`Limits::out_bytes`].
     pub out_bytes: Option<usize>,
     /// Whether any `Origin` is let in. Only ever for endpoints that read no cookie.
     pub any_origin: bool,
+    /// Whether it is a SockJS service, and how it is set up. Default no.
+    pub sockjs: Option<SockJs>,
 }
 
 /// What is spoken at an [`Endpoint`].
@@ -137,8 +142,12 @@ pub struct ConnectToken {
 /// Which messages of a user renew the session. What is sent *to* a user never does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renew {
-    /// The WebSocket handshake and other HTTP requests. Default yes.
+    /// The WebSocket handshake, the request that opens a SockJS session, and HTTP requests that are none of SockJS's.
+    /// Default yes.
     pub request: bool,
+    /// Other requests of SockJS, whether or not they carry a message: polls, `/info`, empty bodies. Spring renews with
+    /// them, so that a tab left open never logs out. Default no.
+    pub poll: bool,
     /// STOMP CONNECT. Default yes.
     pub connect: bool,
     /// STOMP SEND. Default yes.
@@ -212,6 +221,16 @@ pub struct Limits {
     pub per_address: u32,
     /// TOTAL: sockets. Default 18,000.
     pub total: u32,
+    /// SJ_SESS: SockJS sessions by other means than WebSockets, of one login. Default 16.
+    pub channels_per_session: u32,
+    /// SJ_ADDR: the same of one address, where no login is asked for. Default 64.
+    pub channels_per_address: u32,
+    /// SJ_TOTAL: the same in all, those included that have ended and tell so. Default 65,536.
+    pub channels: u32,
+    /// SJ_QUEUE: messages that wait for such a session's next request. Default 100.
+    pub channel_messages: usize,
+    /// SJ_BYTES: their bytes. Default 512 KiB.
+    pub channel_bytes: usize,
     /// MEMORY: bytes over all buffers; a payload that many wait for counts for each of them. Default 1 GiB.
     pub memory: usize,
     /// Sessions in the store in memory. Default 1,000,000.
@@ -237,6 +256,12 @@ pub enum ConfigError {
     /// Two endpoints at one path.
     #[error("two endpoints have the same path")]
     EndpointTwice,
+    /// What is set up for SockJS.
+    #[error(
+        "a SockJS service needs a path that does not end with /, nothing else at or below it, stream_bytes of at least 1, \
+         times of at least 1 ms, and a client_url without control characters"
+    )]
+    SockJs,
     /// Too many endpoints.
     #[error("at most 255 endpoints are possible")]
     TooManyEndpoints,
@@ -291,7 +316,13 @@ impl Endpoint {
             message_bytes: None,
             out_bytes: None,
             any_origin: false,
+            sockjs: None,
         }
+    }
+
+    /// The same as a SockJS service: `path` is its prefix.
+    pub fn with_sockjs(self, sockjs: SockJs) -> Self {
+        Self { sockjs: Some(sockjs), ..self }
     }
 
     /// An endpoint of raw messages that asks for no login.
@@ -329,6 +360,7 @@ impl Default for Renew {
     fn default() -> Self {
         Self {
             request: true,
+            poll: false,
             connect: true,
             send: true,
             subscribe: true,
@@ -370,6 +402,11 @@ impl Default for Limits {
             per_session: 64,
             per_address: 1_024,
             total: 18_000,
+            channels_per_session: 16,
+            channels_per_address: 64,
+            channels: 65_536,
+            channel_messages: 100,
+            channel_bytes: 512 * 1024,
             memory: 1 << 30,
             sessions: 1_000_000,
             inflight: 4_096,
@@ -395,6 +432,14 @@ impl Config {
             }
             if self.endpoints[..i].iter().any(|other| other.path == endpoint.path) {
                 return Err(ConfigError::EndpointTwice);
+            }
+            if let Some(sockjs) = &endpoint.sockjs {
+                let below = |other: &Endpoint| {
+                    other.path.strip_prefix(&endpoint.path).is_some_and(|rest| rest.starts_with('/'))
+                };
+                if endpoint.path.ends_with('/') || self.endpoints.iter().any(below) || !sockjs.is_valid() {
+                    return Err(ConfigError::SockJs);
+                }
             }
         }
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
@@ -422,7 +467,7 @@ impl Config {
             return Err(ConfigError::ApplicationPrefix);
         }
         let l = &self.limits;
-        let named: [(&'static str, u64); 17] = [
+        let named: [(&'static str, u64); 22] = [
             ("HEAD_TIME", l.head_time_ms),
             ("ANSWER_TIME", l.answer_time_ms),
             ("HALF_OPEN", u64::from(l.half_open.min(l.half_open_address))),
@@ -435,6 +480,11 @@ impl Config {
             ("PER_SESSION", u64::from(l.per_session)),
             ("PER_ADDR", u64::from(l.per_address)),
             ("TOTAL", u64::from(l.total)),
+            ("SJ_SESS", u64::from(l.channels_per_session)),
+            ("SJ_ADDR", u64::from(l.channels_per_address)),
+            ("SJ_TOTAL", u64::from(l.channels)),
+            ("SJ_QUEUE", l.channel_messages as u64),
+            ("SJ_BYTES", l.channel_bytes as u64),
             ("MEMORY", l.memory as u64),
             ("INFLIGHT", u64::from(l.inflight)),
             ("BULK", l.bulk as u64),

@@ -18,6 +18,7 @@ mod random;
 pub mod redis;
 pub mod session;
 mod slab;
+pub mod sockjs;
 pub mod stomp;
 pub mod time;
 mod wheel;

@@ -35,6 +35,11 @@ impl Random {
         Arc::from(text)
     }
 
+    /// 32 random bits.
+    pub(crate) fn entropy(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
     /// Eight random hex digits: tells one run of a server from another.
     pub(crate) fn run(&mut self) -> String {
         alloc::format!("{:08x}", self.0.next_u32())

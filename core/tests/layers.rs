@@ -1,6 +1,6 @@
 //! Which module may use which, and how long a file may be.
 //!
-//! Arrows point inward: the hub uses everything, books (`session`, `broker`) use atoms, languages (`ws`, `http`, `stomp`, `redis`)
+//! Arrows point inward: the hub uses everything, books (`session`, `broker`) use atoms, languages (`ws`, `http`, `stomp`, `sockjs`, `redis`)
 //! use atoms and never each other, atoms use atoms.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const ATOMS: &[&str] = &["heap", "ids", "index", "queue", "random", "slab", "time", "wheel"];
-const LANGUAGES: &[&str] = &["http", "redis", "stomp", "ws"];
+const LANGUAGES: &[&str] = &["http", "redis", "sockjs", "stomp", "ws"];
 const BOOKS: &[&str] = &["broker", "session"];
 
 /// What a module may use beside itself; `None` for one that nobody has given a place.

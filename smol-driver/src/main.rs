@@ -45,9 +45,9 @@ impl Application for Served {
         self.0.deliver(cx.hub(), now, client, &delivery);
     }
 
-    fn joined(&mut self, cx: &mut Context<'_, Self>, _client: ClientId, principal: Option<Arc<str>>) {
+    fn joined(&mut self, cx: &mut Context<'_, Self>, client: ClientId, principal: Option<Arc<str>>) {
         let now = cx.now();
-        self.0.joined(cx.hub(), now, principal.as_ref());
+        self.0.joined(cx.hub(), now, client, principal.as_ref());
     }
 
     fn left(&mut self, cx: &mut Context<'_, Self>, _client: ClientId, _cause: Cause, principal: Option<Arc<str>>) {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::time::UnixMillis;
 
 /// Appends an IMF-fixdate, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Years beyond 9999 are told as 9999.
-pub(super) fn push_date(out: &mut Vec<u8>, time: UnixMillis) {
+pub(crate) fn push_date(out: &mut Vec<u8>, time: UnixMillis) {
     let seconds = (time.as_millis() / 1_000).min(LAST_SECOND);
     let (days, seconds) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);

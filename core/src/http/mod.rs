@@ -31,7 +31,7 @@ pub mod upgrade;
 pub use body::{BodyDecoder, CONTINUE};
 pub use chunked::Chunked;
 pub use cookie::Encoding;
-pub(crate) use date::civil;
+pub(crate) use date::{civil, push_date};
 pub use forwarded::{ForwardedStyle, Proxies};
 pub use head::parse;
 pub use limits::Limits;

@@ -162,6 +162,15 @@ impl Response {
         has_body && !exchange.head_only && !self.body.is_empty()
     }
 
+    /// Appends the whole answer with this body instead of its own.
+    pub(crate) fn write_with(&self, out: &mut Vec<u8>, exchange: Exchange, date: Option<UnixMillis>, body: &[u8]) {
+        self.write_fields(out, date);
+        push_field(out, b"Content-Length", format!("{}", body.len()).as_bytes());
+        push_connection(out, exchange.version, exchange.keep_alive && !self.close);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(body);
+    }
+
     /// Status line and headers, without those that tell the end of the body.
     pub(super) fn write_fields(&self, out: &mut Vec<u8>, date: Option<UnixMillis>) {
         out.extend_from_slice(format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).as_bytes());

@@ -149,6 +149,29 @@ impl Hub {
         ended
     }
 
+    /// Closes a client with a code and a reason of the application's own, behind what is queued for it: one of 1000 to 4999
+    /// that RFC 6455 lets a Close frame have, and at most 123 bytes; another code becomes 1000, and a longer reason is cut.
+    /// Its session lives on. False if there is no such client.
+    pub fn close_client(&mut self, now: Now, client: ClientId, code: u16, reason: &str) -> bool {
+        self.recording(|record| record.close(now, client, code, reason));
+        self.begin(now);
+        let id = client;
+        let there = self
+            .clients
+            .get(id.slot(), id.generation())
+            .is_some_and(|it| matches!(it.phase, Phase::Open | Phase::Joined));
+        if there {
+            let code = if ws::is_close_code(code) { code } else { 1000 };
+            let reason = &reason[..reason.floor_char_boundary(ws::close::REASON_BYTES)];
+            match self.channel_of(id.slot()) {
+                Some(channel) => self.finish_channel(channel, Cause::Revoked, code, reason),
+                None => self.finish_saying(id.slot(), code, reason),
+            }
+        }
+        self.finish();
+        there
+    }
+
     fn end_user(&mut self, principal: &str, except: Option<&str>, cause: Cause) -> usize {
         let mut ended = 0;
         for slot in 0..self.registry.capacity() {
@@ -183,9 +206,14 @@ impl Hub {
     /// Drains some more sockets.
     pub(super) fn drain_some(&mut self) {
         let Some(from) = self.drained else { return };
-        let all = self.sockets.capacity();
+        let sockets = self.sockets.capacity();
+        let all = sockets.saturating_add(self.channels.capacity());
         let end = from.saturating_add(DRAINED_A_TURN).min(all);
         for slot in from..end {
+            if let Some(channel) = slot.checked_sub(sockets) {
+                self.drain_channel(channel);
+                continue;
+            }
             let Some(socket) = self.sockets.slot(slot) else { continue };
             match socket.role {
                 Role::Ws if socket.client != NONE => {
@@ -196,6 +224,7 @@ impl Hub {
                 Role::Ws => self.close(slot, Code::Drain),
                 Role::Head if socket.unsent() > 0 => self.linger(slot),
                 Role::Head => self.hang_up(slot),
+                Role::Receiver => self.drain_channel(socket.channel()),
                 Role::Body | Role::Waiting | Role::Lingering => {}
             }
         }

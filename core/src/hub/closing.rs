@@ -32,10 +32,12 @@ pub(super) enum Code {
     Echo(u16),
     /// The peer's Close had no code.
     Empty,
+    /// SockJS: what came is no array of strings.
+    BadJson,
 }
 
 impl Code {
-    const fn code(self) -> Option<u16> {
+    pub(super) const fn code(self) -> Option<u16> {
         Some(match self {
             Self::Ended | Self::ControlRate | Self::MessageRate => 1008,
             Self::StoreLost => 1013,
@@ -43,13 +45,19 @@ impl Code {
             Self::Drain => 1001,
             Self::Normal => 1000,
             Self::Protocol => 1002,
+            Self::BadJson => 1007,
             Self::Violation(violation) => violation.code(),
             Self::Echo(code) => code,
             Self::Empty => return None,
         })
     }
 
-    fn reason(self) -> Cow<'static, str> {
+    /// Whether it is more than an answer to what the peer did to RFC 6455 or to SockJS.
+    const fn is_told(self) -> bool {
+        !matches!(self, Self::Violation(_) | Self::BadJson | Self::Echo(_) | Self::Empty)
+    }
+
+    pub(super) fn reason(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Ended => SESSION_ENDED,
             Self::StoreLost => "The session store cannot be reached",
@@ -59,6 +67,7 @@ impl Code {
             Self::ControlRate => "Too many pings and pongs: at most CTRL_RATE in 10 s",
             Self::MessageRate => "Too many messages: at most MSG_RATE a second",
             Self::Violation(violation) => return Cow::Owned(violation.to_string()),
+            Self::BadJson => "Broken JSON encoding.",
             Self::Normal | Self::Protocol | Self::Echo(_) | Self::Empty => "",
         })
     }
@@ -173,18 +182,30 @@ impl Hub {
             Cause::Drain => Code::Drain,
             _ => Code::Ended,
         };
+        if let Some(receiver) = self.cut_channel_of(client, cause, principal.clone(), code) {
+            return self.close_in_turn(receiver, code);
+        }
         if let Some(slot) = self.remove_client(client, cause, principal, Unsent::Dropped) {
-            let socket = self.socket_id(slot);
-            if self.closing.waiting.is_empty() && self.closing.take(self.now.mono) {
-                self.close(slot, code);
-            } else {
-                self.closing.waiting.push_back((socket, code));
-            }
+            self.close_in_turn(Some(slot), code);
+        }
+    }
+
+    /// Sends a Close frame at the pace of CLOSE_RATE.
+    fn close_in_turn(&mut self, slot: Option<u32>, code: Code) {
+        let Some(slot) = slot else { return };
+        let socket = self.socket_id(slot);
+        if self.closing.waiting.is_empty() && self.closing.take(self.now.mono) {
+            self.close(slot, code);
+        } else {
+            self.closing.waiting.push_back((socket, code));
         }
     }
 
     /// The session of a client that is over already has ended: of what waits for it only its Close is written.
     pub(super) fn leave_over(&mut self, client: u32) {
+        if let Some(receiver) = self.cut_channel_of(client, Cause::Peer, None, Code::Ended) {
+            return self.close_in_turn(receiver, Code::Ended);
+        }
         self.remove_client(client, Cause::Peer, None, Unsent::Dropped);
     }
 
@@ -204,12 +225,20 @@ impl Hub {
 
     /// Ends the client of a socket, and the socket with this Close.
     pub(super) fn close_client_of(&mut self, slot: u32, cause: Cause, code: Code) {
+        if let Some(socket) = self.sockets.slot(slot)
+            && socket.role == Role::Receiver
+        {
+            return self.end_channel(socket.channel(), cause, code);
+        }
         self.leave_of(slot, cause);
         self.close(slot, code);
     }
 
     /// Ends the client of a socket; the socket is the caller's to end.
     pub(super) fn leave_of(&mut self, slot: u32, cause: Cause) {
+        if self.sockets.slot(slot).is_some_and(|socket| socket.role == Role::Receiver) {
+            return self.receiver_gone(slot, cause);
+        }
         if let Some(client) = self.sockets.slot(slot).map(|socket| socket.client)
             && client != NONE
         {
@@ -220,26 +249,45 @@ impl Hub {
 
     /// The last message to the client of a socket is queued: what is queued is still written, then comes the Close.
     pub(super) fn finish_socket(&mut self, slot: u32, code: Code, cause: Cause) {
+        self.leave_kept(slot, cause);
+        self.close(slot, code);
+    }
+
+    /// Ends the client of a socket; what is queued for it is still written.
+    pub(super) fn leave_kept(&mut self, slot: u32, cause: Cause) {
         if let Some(client) = self.sockets.slot(slot).map(|socket| socket.client)
             && client != NONE
         {
             let principal = self.principal(client);
             self.remove_client(client, cause, principal, Unsent::Kept);
         }
-        self.close(slot, code);
     }
 
     /// Sends a Close frame, once, and then only waits for the peer to end the connection.
     pub(super) fn close(&mut self, slot: u32, code: Code) {
+        match code.code() {
+            Some(number) => self.close_saying(slot, Some((number, &code.reason())), code.is_told()),
+            None => self.close_saying(slot, None, false),
+        }
+    }
+
+    /// The same with a code and a reason; `told` says whether a client of SockJS hears of it in a frame of its own, too.
+    pub(super) fn close_saying(&mut self, slot: u32, close: Option<(u16, &str)>, told: bool) {
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        if socket.role != Role::Ws {
-            return;
+        match socket.role {
+            Role::Ws => {}
+            Role::Receiver => return self.receiver_closes(slot),
+            _ => return,
         }
         if !core::mem::replace(&mut socket.close_sent, true) {
             socket.gated = true;
-            match code.code() {
-                Some(number) => {
-                    let payload = ws::close_payload(number, &code.reason());
+            let framed = told && socket.marks.has(Mark::Framed);
+            match close {
+                Some((code, reason)) => {
+                    if framed {
+                        self.write_close_frame(slot, code, reason);
+                    }
+                    let payload = ws::close_payload(code, reason);
                     self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, &payload));
                 }
                 None => self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Close, b"")),
@@ -258,7 +306,7 @@ impl Hub {
             socket.since = now;
         }
         socket.gated = true;
-        if socket.ended && socket.unsent() == 0 {
+        if socket.marks.has(Mark::Ended) && socket.unsent() == 0 {
             return self.hang_up(slot);
         }
         self.read_on(slot);
@@ -283,13 +331,13 @@ impl Hub {
     /// The peer's half is over: what came before it was handled.
     pub(super) fn peer_closed(&mut self, slot: u32) {
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        let twice = core::mem::replace(&mut socket.ended, true);
+        let twice = socket.marks.set(Mark::Ended, true);
         let answering = match socket.role {
             // Whoever reads for itself does not tell of half a stream.
             _ if socket.marks.has(Mark::Asked) || socket.marks.has(Mark::Elsewhere) => false,
             Role::Waiting => !twice,
             Role::Head | Role::Lingering => !twice && socket.unsent() > 0 && !socket.close_sent,
-            Role::Body | Role::Ws => false,
+            Role::Body | Role::Ws | Role::Receiver => false,
         };
         if !answering {
             self.leave_of(slot, Cause::Peer);

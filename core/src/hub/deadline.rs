@@ -31,6 +31,10 @@ impl Hub {
             self.session_due(session);
         }
         let mut budget = TIMERS_A_TURN;
+        while let Some(channel) = self.channels.pop_due(self.now.mono, &mut budget) {
+            self.channel_due(channel);
+        }
+        let mut budget = TIMERS_A_TURN;
         while let Some(socket) = self.wheel.pop(self.now.mono, &mut budget) {
             self.socket_due(socket);
         }
@@ -61,6 +65,8 @@ impl Hub {
             Role::Head => socket.since.after(limits.head_time_ms),
             Role::Body => socket.since.after(limits.body_time_ms),
             Role::Waiting => unsent.min(self.answer_due(slot)),
+            Role::Receiver if self.held(socket) => Instant::NEVER,
+            Role::Receiver => unsent,
             Role::Lingering if socket.unsent() > 0 && !socket.close_sent => unsent,
             Role::Lingering => socket.since.after(self.linger_ms(slot)),
             // Nobody is read or written while a session is in doubt, or a Close waits for its turn: nobody can be late.
@@ -79,7 +85,7 @@ impl Hub {
                     .is_some_and(|e| e.protocol == Protocol::Stomp);
                 let first =
                     if socket.spoke || !stomp { Instant::NEVER } else { socket.since.after(limits.first_message_ms) };
-                coarse(peer.min(first)).min(self.beat_due(slot)).min(unsent)
+                coarse(peer.min(first)).min(self.beat_due(slot)).min(self.frame_due(slot)).min(unsent)
             }
         }
     }
@@ -124,6 +130,11 @@ impl Hub {
             Role::Body => self.refuse(slot, http::Refusal::BodyTime),
             Role::Waiting if self.answer_due(slot) <= now => self.refuse(slot, http::Refusal::AnswerTime),
             Role::Waiting => self.hang_up(slot),
+            Role::Receiver => {
+                self.stats.slow += 1;
+                self.leave_of(slot, Cause::Slow);
+                self.hang_up(slot);
+            }
             Role::Lingering => self.hang_up(slot),
             Role::Ws => {
                 let silent = now.since(socket.heard);
@@ -144,6 +155,7 @@ impl Hub {
                     self.ping(slot);
                 }
                 self.beat(slot);
+                self.keep_framed_alive(slot);
             }
         }
     }
@@ -178,9 +190,7 @@ impl Hub {
         match (late, due, self.may_pass(slot)) {
             (true, _, true) => self.stomp_error(client, "Session closed.", None, Cause::Idle),
             (true, _, false) => self.close_client_of(slot, Cause::Idle, Code::Protocol),
-            (false, true, true) => {
-                self.write_client(client, |bytes| ws::write_frame(bytes, true, ws::Opcode::Text, b"\n"));
-            }
+            (false, true, true) => self.give(client, ws::Opcode::Text, b"\n"),
             (false, true, false) => {
                 if let Some(it) = self.clients.slot_mut(client) {
                     it.tell(now);
@@ -192,7 +202,7 @@ impl Hub {
 }
 
 /// Up to the next quarter of a second: many sockets then share one wake-up.
-fn coarse(at: Instant) -> Instant {
+pub(super) fn coarse(at: Instant) -> Instant {
     if at == Instant::NEVER {
         at
     } else {

@@ -34,7 +34,7 @@ impl Hub {
         match socket.role {
             Role::Head => self.head(slot, bytes),
             Role::Body => self.body(slot, bytes),
-            Role::Waiting => self.keep(slot, bytes),
+            Role::Waiting | Role::Receiver => self.keep(slot, bytes),
             Role::Ws => {
                 let waiting =
                     self.sockets.slot(slot).and_then(|s| s.cold.as_ref()).is_some_and(|c| !c.inbox.is_empty());
@@ -99,7 +99,8 @@ impl Hub {
                 cold.inbox = kept;
             }
         }
-        let open = self.sockets.slot(slot).is_some_and(|socket| socket.role != Role::Waiting) && self.may_pass(slot);
+        let waits = |socket: &super::socket::Socket| matches!(socket.role, Role::Waiting);
+        let open = self.sockets.slot(slot).is_some_and(|socket| !waits(socket)) && self.may_pass(slot);
         if open {
             self.read_on(slot);
         } else {
@@ -127,6 +128,9 @@ impl Hub {
 
     /// The session of this client is no longer in doubt.
     pub(super) fn resume_client(&mut self, client: u32) {
+        if let Some(channel) = self.channel_of(client) {
+            return self.resume_channel(channel);
+        }
         let Some(socket) = self.clients.slot(client).map(|client| client.socket) else { return };
         let Some(slot) = self.live(socket) else { return };
         let now = self.now.mono;
@@ -213,6 +217,11 @@ impl Hub {
     pub(super) fn incoming(&mut self, slot: u32, incoming: Incoming<'_>, stomp: &mut UnfinishedStomp) {
         self.stats.messages_in += 1;
         match incoming {
+            Incoming::Text(bytes) | Incoming::Binary(bytes)
+                if self.sockets.slot(slot).is_some_and(|socket| socket.marks.has(Mark::Framed)) =>
+            {
+                self.framed(slot, bytes, stomp);
+            }
             Incoming::Text(text) => self.message(slot, text, DeliveryKind::Text, stomp),
             Incoming::Binary(bytes) => self.message(slot, bytes, DeliveryKind::Binary, stomp),
             Incoming::Ping(payload) => {
@@ -233,16 +242,21 @@ impl Hub {
         }
     }
 
-    fn message(&mut self, slot: u32, bytes: &[u8], kind: DeliveryKind, stomp: &mut UnfinishedStomp) {
+    pub(super) fn message(&mut self, slot: u32, bytes: &[u8], kind: DeliveryKind, stomp: &mut UnfinishedStomp) {
         if !self.counts_message(slot) {
             return;
         }
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.spoke = true;
-        let (client, endpoint) = (socket.client, usize::from(socket.endpoint));
-        if client == NONE {
-            return;
+        let client = socket.client;
+        if client != NONE {
+            self.spoken(client, bytes, kind, stomp);
         }
+    }
+
+    /// A whole message came from a client.
+    pub(super) fn spoken(&mut self, client: u32, bytes: &[u8], kind: DeliveryKind, stomp: &mut UnfinishedStomp) {
+        let Some(endpoint) = self.clients.slot(client).map(|client| usize::from(client.endpoint)) else { return };
         match self.config.endpoints.get(endpoint).map(|endpoint| endpoint.protocol) {
             Some(Protocol::Stomp) => self.stomp_bytes(client, bytes, stomp),
             Some(Protocol::Raw) => {
@@ -290,12 +304,7 @@ impl Hub {
             self.renew_client(client);
         }
         let Some(socket) = self.sockets.slot_mut(slot) else { return false };
-        if wrapped(now).wrapping_sub(socket.controls_since) >= CONTROL_WINDOW_MS || socket.controls == 0 {
-            socket.controls_since = wrapped(now);
-            socket.controls = 0;
-        }
-        socket.controls = socket.controls.saturating_add(1);
-        if u32::from(socket.controls) > rate {
+        if u32::from(socket.count_control(wrapped(now), CONTROL_WINDOW_MS)) > rate {
             self.stats.violations += 1;
             self.close_client_of(slot, Cause::Violation, Code::ControlRate);
             return false;
@@ -339,8 +348,10 @@ impl Hub {
     pub(super) fn violated(&mut self, slot: u32, violation: ws::Violation) {
         self.stats.violations += 1;
         self.close_client_of(slot, Cause::Violation, Code::Violation(violation));
-        if self.sockets.slot(slot).is_some_and(|socket| matches!(socket.role, Role::Waiting | Role::Head | Role::Body))
-        {
+        let asks = |socket: &super::socket::Socket| {
+            matches!(socket.role, Role::Waiting | Role::Head | Role::Body | Role::Receiver)
+        };
+        if self.sockets.slot(slot).is_some_and(asks) {
             if self.is_elsewhere(slot) {
                 return self.part_from(slot, violation.code(), violation.to_string().into_boxed_str());
             }
@@ -350,8 +361,8 @@ impl Hub {
 
     pub(super) fn message_limits(&self, slot: u32) -> ws::Limits {
         let mut limits = self.config.limits.ws;
-        let endpoint =
-            self.sockets.slot(slot).and_then(|socket| self.config.endpoints.get(usize::from(socket.endpoint)));
+        let plain = self.sockets.slot(slot).filter(|socket| socket.role == Role::Ws && !socket.marks.has(Mark::Framed));
+        let endpoint = plain.and_then(|socket| self.config.endpoints.get(usize::from(socket.endpoint)));
         if let Some(most) = endpoint.and_then(|endpoint| endpoint.message_bytes) {
             limits.message_bytes = most;
             limits.frame_bytes = most;

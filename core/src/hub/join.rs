@@ -29,7 +29,8 @@ pub struct Join<'a> {
     pub address: Option<IpAddr>,
     /// Whether it came over TLS.
     pub secure: bool,
-    /// The target of its handshake: its path has to be that of an [`Endpoint`](crate::config::Endpoint).
+    /// The target of its handshake: its path has to be that of an [`Endpoint`](crate::config::Endpoint), or below it one
+    /// of SockJS for WebSockets, with its frames or without.
     pub target: &'a str,
     /// The headers of its handshake: of interest are `Cookie`, `Origin` with `Host`, and what proxies add. None are needed
     /// where `session` is given.
@@ -79,7 +80,9 @@ impl Hub {
     }
 
     fn admit(&mut self, join: &Join<'_>) -> Result<Joined, Refusal> {
-        if self.clients.len() >= self.config.limits.total as usize || self.buffered > self.config.limits.memory {
+        if self.clients.len() >= self.config.limits.total as usize + self.channels.len()
+            || self.buffered > self.config.limits.memory
+        {
             return Err(Refusal::Unavailable);
         }
         let host = join.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
@@ -111,8 +114,8 @@ impl Hub {
         socket.since = now;
         let (secure, peer) = (socket.marks.has(Mark::Secure), self.addresses.get(socket.address));
         request.locate(&self.config.proxies, peer, secure)?;
-        let endpoint = self.config.endpoints.iter().position(|endpoint| endpoint.path == request.path());
-        let endpoint = endpoint.ok_or(Refusal::NotFound)?;
+        let found = super::sockjs::websocket(&self.config.endpoints, request.path());
+        let (endpoint, errand) = found.ok_or(Refusal::NotFound)?;
         let Some(at) = self.config.endpoints.get(endpoint) else { return Err(Refusal::NotFound) };
         if !at.any_origin {
             self.config.origin.check(&request)?;
@@ -132,7 +135,7 @@ impl Hub {
             }
         }
         let Some(cold) = self.cold(slot) else { return Err(Refusal::Unavailable) };
-        cold.request = Some(Box::new(Pending { ids, ..Pending::new(request) }));
+        cold.request = Some(Box::new(Pending { ids, errand, ..Pending::new(request) }));
         self.count_client(slot);
         if self.over_address(slot) { Err(Refusal::TooMany) } else { Ok(endpoint) }
     }

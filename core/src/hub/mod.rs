@@ -31,6 +31,7 @@ mod renames;
 mod request;
 mod sessions;
 mod socket;
+mod sockjs;
 mod stats;
 mod stomp;
 mod upgrade;
@@ -85,6 +86,8 @@ pub struct Hub {
     /// Answers of the store in memory that are still to be handled.
     answers: VecDeque<(Asked, Answer)>,
     broker: Broker,
+    /// SockJS sessions that speak through requests.
+    channels: sockjs::Channels,
     /// Timers of the sockets; those of the sessions are in the registry.
     wheel: Wheel,
     addresses: Addresses,
@@ -167,6 +170,7 @@ impl Hub {
             answers: VecDeque::new(),
             broker: Broker::new(&seed, limits.subscriptions, limits.patterns),
             paths: config.endpoints.iter().map(|endpoint| Arc::from(endpoint.path.as_str())).collect(),
+            channels: sockjs::Channels::new(&seed, now.mono),
             wheel: Wheel::new(now.mono),
             addresses: Addresses::new(&seed),
             actions: Actions::default(),
@@ -288,13 +292,14 @@ impl Hub {
 
     /// When [`Event::Tick`] is due, and what for.
     pub fn next_deadline(&self) -> Option<(Instant, &'static str)> {
-        if self.jobs.has_work() {
+        if self.jobs.has_work() || self.channels.has_stalled() {
             return Some((self.now.mono, "fan-out"));
         }
         if self.doubts.is_some() || self.drained.is_some() {
             return Some((self.now.mono, "pass"));
         }
-        let timer = [self.wheel.next_deadline(), self.registry.next_deadline()].into_iter().flatten().min();
+        let timers = [self.wheel.next_deadline(), self.registry.next_deadline(), self.channels.next_deadline()];
+        let timer = timers.into_iter().flatten().min();
         let timer = timer.map(|at| (at, "timer"));
         let close = self.closing.next().map(|at| (at, "close"));
         let expiry = self.memory.as_ref().and_then(|memory| memory.next_deadline()).map(|at| (at, "session"));
@@ -329,6 +334,7 @@ impl Hub {
             sockets: self.sockets.len() as u64,
             clients: self.clients.len() as u64,
             sessions: self.registry.len() as u64,
+            channels: self.channels.len() as u64,
             buffered_bytes: self.buffered as u64,
             ..self.stats
         }
@@ -359,6 +365,7 @@ impl Hub {
         self.drain_some();
         self.hand_out();
         self.hear_waiting();
+        self.hear_stalled();
         self.pace_closes();
     }
 
@@ -440,15 +447,17 @@ impl Hub {
     /// whether or not its timer has fired. Looked at where output is announced and lent, not where it is queued: that
     /// is once for a burst, and a fan-out looks at no session whose socket was announced before.
     fn held(&self, socket: &Socket) -> bool {
-        matches!(socket.role, Role::Ws | Role::Lingering)
-            && socket.client != NONE
-            && !self.registry.passes(self.under(socket.client), self.now.mono)
+        let client = match socket.role {
+            Role::Ws | Role::Lingering => socket.client,
+            Role::Receiver => self.channels.client(socket.channel()),
+            Role::Head | Role::Body | Role::Waiting => NONE,
+        };
+        client != NONE && !self.registry.passes(self.under(client), self.now.mono)
     }
 
     /// The embedder's token of a client's socket.
     fn token_of(&self, client: u32) -> u64 {
-        let socket = self.clients.slot(client).and_then(|client| self.live(client.socket));
-        socket.and_then(|slot| self.sockets.slot(slot)).map_or(0, |socket| socket.token)
+        self.socket_of(client).and_then(|slot| self.sockets.slot(slot)).map_or(0, |socket| socket.token)
     }
 
     fn principal(&self, client: u32) -> Option<Arc<str>> {

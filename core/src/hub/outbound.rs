@@ -45,10 +45,14 @@ impl Hub {
         }
     }
 
-    fn queued(&mut self, slot: u32) {
+    pub(super) fn queued(&mut self, slot: u32) {
         let Some(socket) = self.sockets.slot(slot) else { return };
         let most = self.most_unsent(socket.endpoint);
-        let speaks = socket.role == Role::Ws && !socket.gated;
+        let speaks = match socket.role {
+            Role::Ws => !socket.gated,
+            Role::Receiver => !self.is_cut(socket.channel()),
+            _ => false,
+        };
         if speaks && (socket.unsent() > most || self.buffered > self.config.limits.memory) {
             self.stats.slow += 1;
             return self.close_client_of(slot, Cause::Slow, Code::Slow);
@@ -80,9 +84,9 @@ impl Hub {
 
     /// The output of this client is held: whoever was told to write finds nothing, and has to be told again.
     pub(super) fn lower_write(&mut self, client: u32) {
-        if let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket))
+        if let Some(slot) = self.socket_of(client)
             && let Some(socket) = self.sockets.slot_mut(slot)
-            && matches!(socket.role, Role::Ws | Role::Lingering)
+            && matches!(socket.role, Role::Ws | Role::Receiver | Role::Lingering)
         {
             socket.write_raised = false;
         }
@@ -106,8 +110,11 @@ impl Hub {
             self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Pong, &pong));
             return;
         }
+        if socket.role == Role::Receiver {
+            return self.receiver_took_all(slot);
+        }
         if matches!(socket.role, Role::Head | Role::Lingering) {
-            if socket.ended {
+            if socket.marks.has(Mark::Ended) {
                 return self.hang_up(slot);
             }
             if !socket.close_sent {

@@ -80,6 +80,20 @@ impl Output {
         added
     }
 
+    /// The same, but the bytes are dropped or written as a whole: they are a segment of their own.
+    pub(crate) fn unit(&mut self, now: Instant, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        if self.len == 0 {
+            self.moved = now;
+        }
+        let mut bytes = core::mem::take(&mut self.spare);
+        bytes.clear();
+        write(&mut bytes);
+        let added = bytes.len();
+        self.len += added;
+        self.segments.push_back(Segment::Own(bytes));
+        added
+    }
+
     /// Appends bytes that other sockets get too.
     pub(crate) fn shared(&mut self, now: Instant, bytes: &Bytes) {
         if self.len == 0 {
@@ -137,6 +151,17 @@ impl Output {
             self.moved = now;
         }
         len
+    }
+
+    /// Drops the segments that no byte of is written, for a socket that speaks HTTP. Returns how many bytes were dropped.
+    pub(crate) fn drop_unstarted_units(&mut self) -> usize {
+        if self.sealed > 0 {
+            return self.drop_unstarted();
+        }
+        let started = usize::from(self.written > 0);
+        self.segments.truncate(started);
+        let left = self.segments.front().map_or(0, |first| first.as_slice().len() - self.written);
+        core::mem::replace(&mut self.len, left) - left
     }
 
     /// Drops the frames that no byte of is written. Returns how many bytes were dropped.
@@ -303,6 +328,36 @@ mod tests {
             assert_eq!(output.len(), end - written.min(29));
             output.own(NOW, |bytes| bytes.extend(frame(2)));
             assert_eq!(output.last_frame(), Some(&frame(2)[..]));
+        }
+    }
+
+    #[test]
+    fn only_the_started_unit_survives() {
+        for sealed in [0, 7] {
+            for written in 0..=sealed + 30 {
+                let mut output = Output::default();
+                if sealed > 0 {
+                    output.own(NOW, |bytes| bytes.extend_from_slice(&vec![b's'; sealed]));
+                    output.seal();
+                }
+                for (n, len) in [9, 10, 11].into_iter().enumerate() {
+                    let piece = vec![b'a' + n as u8; len];
+                    if n == 1 {
+                        output.shared(NOW, &Bytes::from(piece));
+                    } else {
+                        output.unit(NOW, |bytes| bytes.extend_from_slice(&piece));
+                    }
+                }
+                let whole = all(&output);
+                output.advance(NOW, written);
+                let dropped = output.drop_unstarted_units();
+                let edges = [0, 9, 19, 30].map(|edge| sealed + edge);
+                let end = edges.into_iter().find(|&edge| edge >= written).unwrap_or(whole.len());
+                assert_eq!(all(&output), whole[written..end], "after {written}");
+                assert_eq!((output.len(), dropped), (end - written, whole.len() - end));
+                output.unit(NOW, |bytes| bytes.push(b'x'));
+                assert_eq!(all(&output).len(), end - written + 1);
+            }
         }
     }
 

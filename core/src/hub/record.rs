@@ -242,6 +242,9 @@ impl Hub {
                 };
                 self.end(now, who, *cause);
             }
+            Input::Close { client, code, reason } => {
+                self.close_client(now, *client, *code, reason);
+            }
             Input::Drain => self.drain(now),
         }
         Ok(())

@@ -93,7 +93,11 @@ impl Hub {
                 self.keep(slot, rest);
                 self.enter_endpoint(slot, endpoint);
             }
-            Ok(Sorted::Page) => match self.begin_body(slot) {
+            Ok(Sorted::Answer(response)) => {
+                self.keep(slot, rest);
+                self.answer_request(slot, &response);
+            }
+            Ok(Sorted::Page { body_bytes }) => match self.begin_body(slot, body_bytes) {
                 Err(refusal) => self.refuse(slot, refusal),
                 Ok(true) => {
                     if let Some(socket) = self.sockets.slot_mut(slot) {
@@ -141,6 +145,9 @@ impl Hub {
             .ok_or(Refusal::Malformed)?;
         let request = &pending.request;
         let path = request.path();
+        if let Some(at) = super::sockjs::service(&config.endpoints, path) {
+            return self.sort_sockjs(slot, at);
+        }
         let endpoint = config.endpoints.iter().position(|endpoint| endpoint.path == path);
         let guarded = config.guarded.iter().any(|prefix| below(path, prefix));
         let login = match endpoint {
@@ -151,7 +158,7 @@ impl Hub {
             pending.ids =
                 cookie::session_ids(request, &config.session.cookie, config.session.encoding, &config.limits.http);
             pending.ids.reverse();
-            return Ok(Sorted::Page);
+            return Ok(Sorted::Page { body_bytes: config.limits.http.body_bytes });
         }
         let open = endpoint.is_some_and(|at| config.endpoints[at].any_origin);
         if !open {
@@ -173,8 +180,7 @@ impl Hub {
         Ok(Sorted::Endpoint(at))
     }
 
-    fn begin_body(&mut self, slot: u32) -> Result<bool, Refusal> {
-        let limit = self.config.limits.http.body_bytes;
+    fn begin_body(&mut self, slot: u32, limit: usize) -> Result<bool, Refusal> {
         let Some(pending) = self.pending_mut(slot) else { return Ok(false) };
         pending.body = BodyDecoder::new(&pending.request, limit)?;
         let waits = pending.body.is_some();
@@ -208,8 +214,15 @@ impl Hub {
     }
 
     /// Asks the store for the next session that the request names; without one it is handed on as it is.
-    fn identify(&mut self, slot: u32) {
+    pub(super) fn identify(&mut self, slot: u32) {
         let socket = self.socket_id(slot);
+        let Some(pending) = self.pending_mut(slot) else { return };
+        if let Some(errand) = pending.errand
+            && pending.stage == Stage::Asking
+            && self.run_errand(slot, errand)
+        {
+            return;
+        }
         let Some(pending) = self.pending_mut(slot) else { return };
         match pending.ids.pop() {
             Some(id) => {
@@ -224,10 +237,15 @@ impl Hub {
         let Some(slot) = self.live(socket) else { return };
         match answer {
             Answer::Alive { record: Some(record), .. } => {
-                if self.config.session.renew.request {
+                let renew = self.config.session.renew;
+                let errand = self.pending(slot).and_then(|pending| pending.errand);
+                if if errand.is_some() { renew.poll } else { renew.request } {
                     self.renew(&record.id);
                 }
-                self.hand_on(slot, Some((**record).clone()));
+                match errand {
+                    Some(errand) => self.tell_about(slot, errand),
+                    None => self.hand_on(slot, Some((**record).clone())),
+                }
             }
             Answer::Gone | Answer::Vanished => self.identify(slot),
             Answer::Alive { record: None, .. } | Answer::Lost => self.refuse(slot, Refusal::Unavailable),
@@ -235,6 +253,9 @@ impl Hub {
     }
 
     fn hand_on(&mut self, slot: u32, session: Option<Record>) {
+        if self.pending(slot).is_some_and(|pending| pending.errand.is_some()) {
+            return self.refuse(slot, Refusal::NoSession);
+        }
         let (socket, now) = (self.socket_id(slot), self.now.mono);
         let Some(it) = self.sockets.slot_mut(slot) else { return };
         it.since = now;
@@ -329,7 +350,7 @@ impl Hub {
         }
     }
 
-    fn answer_request(&mut self, slot: u32, response: &http::Response) {
+    pub(super) fn answer_request(&mut self, slot: u32, response: &http::Response) {
         let Some(pending) = self.pending(slot) else { return };
         let mut exchange = pending.request.exchange();
         exchange.keep_alive &= !self.draining && (!pending.request.has_body() || pending.read);
@@ -358,7 +379,7 @@ impl Hub {
         self.answered_request(slot, stays);
     }
 
-    fn answered_request(&mut self, slot: u32, stays: bool) {
+    pub(super) fn answered_request(&mut self, slot: u32, stays: bool) {
         let now = self.now.mono;
         if let Some(cold) = self.sockets.slot_mut(slot).and_then(|socket| socket.cold.as_mut()) {
             cold.request = None;
@@ -372,7 +393,7 @@ impl Hub {
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Head;
         socket.since = now;
-        if socket.ended {
+        if socket.marks.has(Mark::Ended) {
             return self.linger(slot);
         }
         self.arm_socket(slot);
@@ -388,19 +409,33 @@ impl Hub {
     }
 }
 
-enum Sorted {
+pub(super) enum Sorted {
     Endpoint(usize),
-    Page,
+    /// It is answered at once, whatever its body.
+    Answer(http::Response),
+    /// Its body is read, up to so many bytes.
+    Page {
+        body_bytes: usize,
+    },
 }
 
 impl Pending {
     pub(super) fn new(request: http::Request) -> Self {
-        Self { request, body: None, read: false, ids: Vec::new(), upgrade: None, session: None, stage: Stage::Asking }
+        Self {
+            request,
+            body: None,
+            read: false,
+            ids: Vec::new(),
+            upgrade: None,
+            session: None,
+            stage: Stage::Asking,
+            errand: None,
+        }
     }
 }
 
 /// Whether `path` is `prefix` or lies below it.
-fn below(path: &str, prefix: &str) -> bool {
+pub(super) fn below(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

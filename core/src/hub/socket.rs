@@ -24,6 +24,8 @@ pub(super) enum Role {
     Waiting,
     /// WebSocket frames.
     Ws,
+    /// A request of SockJS that frames are sent in answer to: it waits for them, or for its answer to be taken.
+    Receiver,
     /// Everything is said; input is thrown away until the peer ends it.
     Lingering,
 }
@@ -41,19 +43,18 @@ pub(super) struct Socket {
     pub(super) since: Instant,
     /// How long after that something last came in a ping was sent that nothing has come in since, or [`NOT_PINGED`].
     pinged_ms: u32,
-    /// Since when control frames are counted, in ms that wrap around.
-    pub(super) controls_since: u32,
+    /// Since when control frames are counted, in ms that wrap around. Of a receiver: the slot of its channel.
+    controls_since: u32,
     /// Since when messages are counted, likewise.
     pub(super) messages_since: u32,
-    pub(super) controls: u16,
+    /// Of a receiver: whether the connection stays after its answer.
+    controls: u16,
     pub(super) messages: u16,
     pub(super) role: Role,
     pub(super) endpoint: u8,
     /// An [`Action::Write`](super::Action::Write) was given and its output has not been emptied since.
     pub(super) write_raised: bool,
-    /// The peer's half is over.
-    pub(super) ended: bool,
-    /// Our Close frame is queued.
+    /// Our Close frame is queued; of a receiver: the end of its answer.
     pub(super) close_sent: bool,
     /// A whole message came.
     pub(super) spoke: bool,
@@ -116,15 +117,21 @@ pub(super) struct Unfinished {
 }
 
 /// A STOMP frame of which more is to come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct UnfinishedStomp {
     pub(super) decoder: stomp::Decoder,
     pub(super) frame: Vec<u8>,
 }
 
+impl UnfinishedStomp {
+    pub(super) fn is_idle(&self) -> bool {
+        self.frame.is_empty() && self.decoder.is_between_frames()
+    }
+}
+
 impl Default for Unfinished {
     fn default() -> Self {
-        let stomp = UnfinishedStomp { decoder: stomp::Decoder::server(), frame: Vec::new() };
+        let stomp = UnfinishedStomp::default();
         Self { assembler: ws::Assembler::new(ws::Role::Server), partial: Vec::new(), stomp }
     }
 }
@@ -154,6 +161,8 @@ pub(super) struct Pending {
     /// The session that a handshake claims, or that another request was found to belong to.
     pub(super) session: Option<alloc::sync::Arc<str>>,
     pub(super) stage: Stage,
+    /// What it asks of SockJS, if it does.
+    pub(super) errand: Option<super::sockjs::Errand>,
 }
 
 /// Whom a request waits for.
@@ -181,11 +190,10 @@ impl Socket {
             role: Role::Head,
             endpoint: 0,
             write_raised: false,
-            ended: false,
             close_sent: false,
             spoke: false,
             gated: false,
-            marks: Marks(Mark::HalfOpen as u8 | if secure { Mark::Secure as u8 } else { 0 }),
+            marks: Marks(Mark::HalfOpen as u16 | if secure { Mark::Secure as u16 } else { 0 }),
             cold: None,
         }
     }
@@ -205,6 +213,34 @@ impl Socket {
         if self.pinged_ms == NOT_PINGED { Instant::NEVER } else { self.heard.after(self.pinged_ms.into()) }
     }
 
+    /// It receives for this channel from now on.
+    pub(super) fn receive(&mut self, channel: u32, stays: bool) {
+        self.role = Role::Receiver;
+        self.close_sent = false;
+        self.controls_since = channel;
+        self.controls = stays.into();
+    }
+
+    /// The slot of the channel that it receives for; [`NONE`]: it is no receiver.
+    pub(super) fn channel(&self) -> u32 {
+        if self.role == Role::Receiver { self.controls_since } else { NONE }
+    }
+
+    /// Whether the connection stays after a receiver's answer.
+    pub(super) fn stays(&self) -> bool {
+        self.controls != 0
+    }
+
+    /// Counts a control frame; how many there were in this window.
+    pub(super) fn count_control(&mut self, now: u32, window_ms: u32) -> u16 {
+        if now.wrapping_sub(self.controls_since) >= window_ms || self.controls == 0 {
+            self.controls_since = now;
+            self.controls = 0;
+        }
+        self.controls = self.controls.saturating_add(1);
+        self.controls
+    }
+
     pub(super) fn unsent(&self) -> usize {
         self.cold.as_ref().map_or(0, |cold| cold.output.len())
     }
@@ -212,7 +248,7 @@ impl Socket {
 
 /// What is so or not, one bit each.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Marks(u8);
+pub(super) struct Marks(u16);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mark {
@@ -232,17 +268,21 @@ pub(super) enum Mark {
     Asked = 64,
     /// The WebSocket is the embedder's: no byte is read or written here.
     Elsewhere = 128,
+    /// What the WebSocket carries are frames of SockJS.
+    Framed = 256,
+    /// The peer's half is over.
+    Ended = 512,
 }
 
 impl Marks {
     pub(super) fn has(self, mark: Mark) -> bool {
-        self.0 & mark as u8 != 0
+        self.0 & mark as u16 != 0
     }
 
     /// Answers how it was before.
     pub(super) fn set(&mut self, mark: Mark, on: bool) -> bool {
         let before = self.has(mark);
-        self.0 = self.0 & !(mark as u8) | if on { mark as u8 } else { 0 };
+        self.0 = self.0 & !(mark as u16) | if on { mark as u16 } else { 0 };
         before
     }
 }
@@ -260,9 +300,21 @@ pub(super) enum Phase {
     Over,
 }
 
-/// One who speaks. Under SockJS it will outlive its sockets, so nothing of the byte stream is kept here.
+/// How a client is spoken with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// Messages of a WebSocket.
+    Plain,
+    /// Frames of SockJS in them.
+    Framed,
+    /// Frames of SockJS in answers to requests.
+    Channel,
+}
+
+/// One who speaks. Under SockJS it may outlive its sockets, so nothing of the byte stream is kept here.
 #[derive(Debug)]
 pub(super) struct Client {
+    /// Its socket; with [`Wire::Channel`] the slot of its channel, in an id that no socket has.
     pub(super) socket: SocketId,
     /// Its neighbours under the same session.
     pub(super) next: u32,
@@ -277,6 +329,7 @@ pub(super) struct Client {
     pub(super) version: stomp::Version,
     pub(super) phase: Phase,
     pub(super) endpoint: u8,
+    pub(super) wire: Wire,
 }
 
 impl Client {
@@ -292,7 +345,19 @@ impl Client {
             version: stomp::Version::V1_0,
             phase: Phase::Pending,
             endpoint,
+            wire: Wire::Plain,
         }
+    }
+
+    /// From now on it is spoken with through this channel.
+    pub(super) fn move_to(&mut self, channel: u32) {
+        self.socket = SocketId::new(channel, NO_GENERATION);
+        self.wire = Wire::Channel;
+    }
+
+    /// The slot of its channel; [`NONE`] if it has a socket.
+    pub(super) fn channel(&self) -> u32 {
+        if self.wire == Wire::Channel { self.socket.slot() } else { NONE }
     }
 
     /// Something was sent to it.
@@ -316,6 +381,8 @@ impl Default for Under {
     }
 }
 
+/// A generation that no slot ever has.
+const NO_GENERATION: u32 = 0;
 /// No ping was sent since something last came in.
 const NOT_PINGED: u32 = u32::MAX;
 /// A peer that says nothing is pinged after this long at the latest, 49 days: what is kept of the time is no longer.
@@ -333,13 +400,13 @@ mod tests {
 
     #[test]
     fn each_mark_is_its_own() {
-        use Mark::{Asked, Blocked, CloseReceived, Elsewhere, HalfOpen, ReadingOff, Secure, Shutdown};
-        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen, Asked, Elsewhere];
+        use Mark::{Asked, Blocked, CloseReceived, Elsewhere, Ended, Framed, HalfOpen, ReadingOff, Secure, Shutdown};
+        let all = [Secure, ReadingOff, CloseReceived, Shutdown, Blocked, HalfOpen, Asked, Elsewhere, Framed, Ended];
         let mut marks = Marks(0);
         for (n, mark) in all.into_iter().enumerate() {
             assert!(!marks.set(mark, true) && marks.set(mark, true));
             let set: Vec<bool> = all.iter().map(|other| marks.has(*other)).collect();
-            assert_eq!(set, [0, 1, 2, 3, 4, 5, 6, 7].map(|other| other <= n));
+            assert_eq!(set, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|other| other <= n));
         }
         for mark in all {
             assert!(marks.set(mark, false) && !marks.set(mark, false) && !marks.has(mark));

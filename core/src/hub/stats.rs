@@ -2,7 +2,7 @@
 
 use crate::session::{Cause, Detector};
 
-/// What a hub has and has done. The first four are how many there are; the rest only grow.
+/// What a hub has and has done. The first five are how many there are; the rest only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -12,6 +12,8 @@ pub struct Stats {
     pub clients: u64,
     /// Sessions that have clients.
     pub sessions: u64,
+    /// SockJS sessions by other means than WebSockets, those included that have ended and tell so.
+    pub channels: u64,
     /// Bytes in buffers: unfinished input and unsent output.
     pub buffered_bytes: u64,
     /// Sockets opened.

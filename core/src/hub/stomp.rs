@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::closing::Code;
-use super::socket::{Client, NONE, Phase, UnfinishedStomp};
+use super::socket::{Client, NONE, Phase, UnfinishedStomp, Wire};
 use super::{Action, Delivery, DeliveryKind, Hub};
 use crate::broker::destination::{Pattern, PatternError, is_pattern};
 use crate::broker::{Refused, Target};
@@ -156,6 +156,8 @@ impl Hub {
         self.actions.push_back(Action::Joined { client: self.client_id(client), token, principal });
         if let Some(slot) = self.live(socket) {
             self.arm_socket(slot);
+        } else if let Some(channel) = self.channel_of(client) {
+            self.arm_channel(channel);
         }
         Ok(())
     }
@@ -164,10 +166,13 @@ impl Hub {
     fn proves_itself(&mut self, client: u32, frame: &Frame<'_>) -> bool {
         let bound = self.under(client) != NONE;
         let Some(it) = self.clients.slot(client).filter(|_| bound) else { return true };
-        let slot = self.live(it.socket);
+        let (slot, channel) = (self.live(it.socket), it.channel());
         let Some(wanted) = &self.config.session.connect_token else { return true };
         let cold = slot.and_then(|slot| self.sockets.slot_mut(slot)).and_then(|socket| socket.cold.as_mut());
-        let token = cold.and_then(|cold| cold.token.take());
+        let token = match cold {
+            Some(cold) => cold.token.take(),
+            None => self.channels.take_token(channel),
+        };
         frame.header(&wanted.header).is_some_and(|sent| token.is_some_and(|token| csrf::matches(&sent, &token)))
     }
 
@@ -390,6 +395,9 @@ impl Hub {
 
     /// The last frame to this client is queued: what is queued is still written, then comes the Close.
     fn finish_client(&mut self, client: u32, code: Code, cause: Cause) {
+        if let Some(channel) = self.channel_of(client) {
+            return self.finish_channel(channel, cause, code.code().unwrap_or_default(), &code.reason());
+        }
         let Some(slot) = self.clients.slot(client).and_then(|client| self.live(client.socket)) else { return };
         self.finish_socket(slot, code, cause);
     }
@@ -410,7 +418,11 @@ impl Hub {
 
     /// Queues one message for a client.
     pub(super) fn give(&mut self, client: u32, opcode: Opcode, payload: &[u8]) {
-        self.write_client(client, |bytes| ws::write_frame(bytes, true, opcode, payload));
+        match self.clients.slot(client).map(|client| client.wire) {
+            Some(Wire::Plain) => self.write_client(client, |bytes| ws::write_frame(bytes, true, opcode, payload)),
+            Some(Wire::Framed | Wire::Channel) => self.give_framed(client, payload),
+            None => {}
+        }
     }
 
     /// A fresh message id: one number per published message.

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::request::protocols;
-use super::socket::{Client, NONE, Phase, Role, Under};
+use super::socket::{Client, Mark, NONE, Phase, Role, Under, Wire};
 use super::{Action, Hub};
 use crate::config::{Login, Protocol};
 use crate::http::Refusal;
@@ -15,11 +15,16 @@ impl Hub {
     /// A handshake that is in order came to this endpoint.
     pub(super) fn enter_endpoint(&mut self, slot: u32, endpoint: usize) {
         if self.draining
-            || self.clients.len() >= self.config.limits.total as usize
+            || self.clients.len() >= self.config.limits.total as usize + self.channels.len()
             || self.buffered > self.config.limits.memory
         {
             return self.refuse(slot, Refusal::Unavailable);
         }
+        self.enter(slot, endpoint);
+    }
+
+    /// Somebody comes to this endpoint, by whatever means.
+    pub(super) fn enter(&mut self, slot: u32, endpoint: usize) {
         let Some(at) = self.config.endpoints.get(endpoint) else { return };
         let login = at.login;
         let socket = self.socket_id(slot);
@@ -116,6 +121,11 @@ impl Hub {
             return;
         };
         let Some(slot) = self.live(id) else { return };
+        let framed = match self.pending(slot).and_then(|pending| pending.errand) {
+            None => false,
+            Some(super::sockjs::Errand::WebSocket) => true,
+            Some(_) => return self.open_channel(client, slot),
+        };
         let Some(at) = self.config.endpoints.get(usize::from(endpoint)) else { return };
         let raw = at.protocol == Protocol::Raw;
         if !self.is_elsewhere(slot) {
@@ -135,6 +145,14 @@ impl Hub {
         }
         if let Some(it) = self.clients.slot_mut(client) {
             it.phase = if raw { Phase::Joined } else { Phase::Open };
+            it.wire = if framed { Wire::Framed } else { Wire::Plain };
+            it.tell(now);
+        }
+        if framed {
+            if let Some(socket) = self.sockets.slot_mut(slot) {
+                socket.marks.set(Mark::Framed, true);
+            }
+            self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Text, crate::sockjs::OPEN));
         }
         if raw {
             let principal = self.principal(client);
@@ -143,9 +161,15 @@ impl Hub {
         }
         self.arm_socket(slot);
         self.resume(slot);
-        if self.live(id) == Some(slot) && self.sockets.slot(slot).is_some_and(|socket| socket.ended) {
+        if self.live(id) == Some(slot) && self.sockets.slot(slot).is_some_and(|socket| socket.marks.has(Mark::Ended)) {
             self.hang_up(slot);
         }
+    }
+
+    /// The path of the endpoint that a client came to.
+    pub fn path_of(&self, client: ClientId) -> Option<&Arc<str>> {
+        let it = self.clients.get(client.slot(), client.generation())?;
+        self.paths.get(usize::from(it.endpoint))
     }
 
     /// Whose session a client is under, and its id.

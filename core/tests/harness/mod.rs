@@ -3,6 +3,7 @@
 //! Each test file uses a part of it.
 #![allow(dead_code, unreachable_pub, reason = "every test file includes this module and uses a part of it")]
 
+pub mod sockjs;
 pub mod store;
 pub mod wire;
 

@@ -80,6 +80,7 @@ pub(super) fn config(setup: &Setup) -> Config {
     if setup.renews {
         session.renew = Renew {
             request: true,
+            poll: true,
             connect: true,
             send: true,
             subscribe: true,

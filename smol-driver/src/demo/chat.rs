@@ -32,17 +32,17 @@ pub(super) fn deliver(
             outlet.answer(client, &delivery.destination, id, &message(&body, &[]));
         }
         (DeliveryKind::Send | DeliveryKind::Subscribe { .. }, _) => counters.unserved += 1,
-        (DeliveryKind::Text, ECHO) => {
+        (DeliveryKind::Text, path) if ECHOES.contains(&path) => {
             if let Ok(text) = std::str::from_utf8(&delivery.body) {
                 outlet.send(client, Payload::Text(text));
             }
         }
-        (DeliveryKind::Binary, ECHO) => outlet.send(client, Payload::Binary(&delivery.body)),
+        (DeliveryKind::Binary, path) if ECHOES.contains(&path) => outlet.send(client, Payload::Binary(&delivery.body)),
         (DeliveryKind::Text | DeliveryKind::Binary, _) => counters.unserved += 1,
     }
 }
 
-const ECHO: &str = crate::settings::ECHO;
+const ECHOES: [&str; 3] = crate::settings::ECHOES;
 
 /// What `/app/im` takes; anything else in it is ignored, a `from` too.
 #[derive(Deserialize)]
@@ -249,9 +249,9 @@ pub(super) mod tests {
     #[test]
     fn the_echo_gives_back_what_it_gets() {
         let mut world = World::default();
-        assert_eq!(world.deliver(DeliveryKind::Text, ECHO, None, "é".as_bytes()), ["#7 Text(\"é\")"]);
-        assert_eq!(world.deliver(DeliveryKind::Text, ECHO, None, b""), ["#7 Text(\"\")"]);
-        assert_eq!(world.deliver(DeliveryKind::Binary, ECHO, None, b"\xff"), ["#7 Binary([255])"]);
+        assert_eq!(world.deliver(DeliveryKind::Text, ECHOES[0], None, "é".as_bytes()), ["#7 Text(\"é\")"]);
+        assert_eq!(world.deliver(DeliveryKind::Text, ECHOES[0], None, b""), ["#7 Text(\"\")"]);
+        assert_eq!(world.deliver(DeliveryKind::Binary, ECHOES[0], None, b"\xff"), ["#7 Binary([255])"]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use self::login::{Verified, Verify};
 pub use self::presence::BEAT_MS;
 
 use self::outlet::HubOutlet;
-use crate::settings::{Hash, Settings};
+use crate::settings::{CLOSE, ECHOES, Hash, Settings};
 
 /// Fills a slice with random bytes that nobody can guess.
 pub type Random<'a> = dyn FnMut(&mut [u8]) + 'a;
@@ -112,9 +112,12 @@ impl Demo {
             },
             "/login" => method_not_allowed("GET, HEAD, POST"),
             "/logout" => method_not_allowed("POST"),
-            "/echo" | "/echo/" if self.conformance => keep(http::Response::text(200, "Welcome to SockJS!\n")),
             path => match assets::find(path) {
                 Some(asset) if read => keep(asset.response(http)),
+                // No login leads to a path that is only nearly one of these.
+                None if self.conformance && ECHOES.iter().any(|service| path.starts_with(service)) => {
+                    keep(http::Response::text(404, "There is nothing here.\n"))
+                }
                 None if path != "/" && path != "/csrf" => match visitor {
                     None => to_login(),
                     Some(_) => keep(pages::error(404, "There is nothing here", "This address leads nowhere.")),
@@ -126,9 +129,12 @@ impl Demo {
     }
 
     /// A client is there: its STOMP CONNECT was accepted, or its raw WebSocket is open.
-    pub fn joined(&mut self, hub: &mut Hub, now: Now, principal: Option<&Arc<str>>) {
+    pub fn joined(&mut self, hub: &mut Hub, now: Now, client: ClientId, principal: Option<&Arc<str>>) {
         if let Some(name) = principal {
             self.present.came(&mut HubOutlet { hub, now }, name);
+        }
+        if self.conformance && hub.path_of(client).is_some_and(|path| **path == *CLOSE) {
+            hub.close_client(now, client, 3000, "Go away!");
         }
     }
 

@@ -454,17 +454,6 @@ fn the_pages_ask_for_assets_that_are_there() {
 }
 
 #[test]
-fn the_echo_greets_in_conformance_mode_only() {
-    let mut world = World::new();
-    assert!(world.get("/echo").leads_to("/login"));
-    world.demo.conformance = true;
-    for target in ["/echo", "/echo/"] {
-        let answer = world.get(target);
-        assert_eq!((answer.status, answer.body.as_str()), (200, "Welcome to SockJS!\n"));
-    }
-}
-
-#[test]
 fn a_hint_names_the_demo_users_only_where_they_can_log_in() {
     let mut world = World::new();
     assert!(world.get("/login").body.contains("rob and luke"));

@@ -2,14 +2,15 @@
 
 use tethered_core::broker::access::{Operation, Rule, Rules, Verdict};
 use tethered_core::broker::destination::Pattern;
-use tethered_core::config::{Config, ConnectToken, Endpoint, Session, Store};
+use tethered_core::config::{Config, ConnectToken, Endpoint, Session, SockJs, Store};
 use tethered_core::http::{OriginRules, Proxies};
 use tethered_core::session::spring;
 
 use super::Settings;
 
-/// Where raw messages come back, in conformance mode.
-pub(crate) const ECHO: &str = "/echo/websocket";
+/// The SockJS services of conformance mode: those that send back what they get, and the one that ends each client at once.
+pub(crate) const ECHOES: [&str; 3] = ["/echo", "/disabled_websocket_echo", "/cookie_needed_echo"];
+pub(crate) const CLOSE: &str = "/close";
 
 /// The attributes of a session that may hold its CSRF token: ours, and Spring Security's in a session that was made
 /// there.
@@ -18,12 +19,12 @@ pub(crate) const CSRF_ATTRIBUTES: [&str; 2] = ["csrf", spring::CSRF_TOKEN];
 pub(crate) const CSRF_HEADER: &str = "X-CSRF-TOKEN";
 
 impl Settings {
-    /// The hub's configuration: STOMP at `/stomp` and `/messages/websocket` with login, the sample's rules, sessions in
-    /// memory or on a Redis, and what conformance mode adds.
+    /// The hub's configuration: STOMP at `/stomp`, and through SockJS at `/messages`, with login, the sample's rules,
+    /// sessions in memory or on a Redis, and what conformance mode adds.
     pub fn hub_config(&self) -> Config {
         let limits = self.limits.to_all();
         let mut config = Config {
-            endpoints: vec![Endpoint::stomp("/stomp"), Endpoint::stomp("/messages/websocket")],
+            endpoints: vec![Endpoint::stomp("/stomp"), Endpoint::stomp("/messages").with_sockjs(self.sockjs.to_core())],
             guarded: vec!["/stomp".to_owned(), "/messages".to_owned()],
             store: self.redis.to_core().map_or(Store::Memory, Store::Spring),
             session: Session {
@@ -50,7 +51,7 @@ impl Settings {
             ..Config::default()
         };
         if self.conformance {
-            conform(&mut config);
+            conform(&mut config, &self.sockjs.to_core());
         }
         config
     }
@@ -74,13 +75,21 @@ impl Settings {
 }
 
 /// Adds what test suites need, and nothing else.
-fn conform(config: &mut Config) {
-    config.endpoints.push(Endpoint {
-        message_bytes: Some(16 << 20),
-        out_bytes: Some(32 << 20),
-        any_origin: true,
-        ..Endpoint::raw(ECHO)
-    });
+fn conform(config: &mut Config, sockjs: &SockJs) {
+    let sockjs = SockJs { jsonp: true, counted: false, stream_bytes: 4_096, ..sockjs.clone() };
+    let [echo, no_websocket, cookies] = ECHOES;
+    for (path, websocket, jsessionid) in
+        [(echo, true, false), (no_websocket, false, false), (cookies, true, true), (CLOSE, true, false)]
+    {
+        let service = Endpoint::raw(path).with_sockjs(SockJs { websocket, jsessionid, ..sockjs.clone() });
+        let large = path == echo;
+        config.endpoints.push(Endpoint {
+            message_bytes: large.then_some(16 << 20),
+            out_bytes: large.then_some(32 << 20),
+            any_origin: true,
+            ..service
+        });
+    }
     for text in ["/topic/conformance.*", "/queue/conformance.*"] {
         let pattern = Pattern::parse(text, 64, 8).expect("INVARIANT: a short and well-formed pattern");
         config.rules.prepend(Rule { operation: Operation::Send, pattern, verdict: Verdict::Authenticated });
@@ -89,7 +98,7 @@ fn conform(config: &mut Config) {
 
 #[cfg(test)]
 mod tests {
-    use tethered_core::config::{ConnectToken, Login, Protocol};
+    use tethered_core::config::{ConnectToken, Login, Protocol, SockJs};
     use tethered_core::http::Encoding;
 
     use super::CSRF_ATTRIBUTES;
@@ -124,6 +133,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_of_sockjs_reaches_the_hub() {
+        let sockjs = |arguments: &[&str]| serve(arguments).hub_config().endpoints[1].sockjs.clone().unwrap();
+        assert_eq!(sockjs(&[]), SockJs::default());
+        assert_eq!(sockjs(&["--conformance"]), SockJs::default());
+        assert_eq!(
+            sockjs(&[
+                "--sockjs-heartbeat=2s",
+                "--sockjs-disconnect-delay=1500ms",
+                "--sockjs-stream=1MiB",
+                "--sockjs-jsonp",
+                "--sockjs-client-url=/sockjs.js",
+            ]),
+            SockJs {
+                heart_beat_ms: 2_000,
+                disconnect_delay_ms: 1_500,
+                stream_bytes: 1 << 20,
+                jsonp: true,
+                client_url: "/sockjs.js".to_owned(),
+                ..SockJs::default()
+            }
+        );
+    }
+
+    #[test]
     fn both_endpoints_ask_for_a_login_and_all_below_them_is_guarded() {
         let config = serve(&[]).hub_config();
         let paths: Vec<_> =
@@ -132,7 +165,7 @@ mod tests {
             paths,
             [
                 ("/stomp", Protocol::Stomp, Login::Required, false),
-                ("/messages/websocket", Protocol::Stomp, Login::Required, false)
+                ("/messages", Protocol::Stomp, Login::Required, false)
             ]
         );
         assert_eq!(config.guarded, ["/stomp", "/messages"]);
@@ -143,9 +176,24 @@ mod tests {
     fn conformance_mode_changes_this_and_no_more() {
         let config = serve(&["--conformance"]).hub_config();
         let plain = serve(&[]).hub_config();
-        let echo = config.endpoints.last().unwrap();
-        assert_eq!((echo.path.as_str(), echo.protocol, echo.login), ("/echo/websocket", Protocol::Raw, Login::None));
-        assert_eq!((echo.message_bytes, echo.out_bytes, echo.any_origin), (Some(16 << 20), Some(32 << 20), true));
+        let services: Vec<_> = config.endpoints[2..]
+            .iter()
+            .map(|at| {
+                let sockjs = at.sockjs.as_ref().unwrap();
+                assert_eq!((at.protocol, at.login, at.any_origin), (Protocol::Raw, Login::None, true));
+                assert_eq!((sockjs.jsonp, sockjs.counted, sockjs.stream_bytes), (true, false, 4_096));
+                (at.path.as_str(), at.message_bytes, at.out_bytes, sockjs.websocket, sockjs.jsessionid)
+            })
+            .collect();
+        assert_eq!(
+            services,
+            [
+                ("/echo", Some(16 << 20), Some(32 << 20), true, false),
+                ("/disabled_websocket_echo", None, None, false, false),
+                ("/cookie_needed_echo", None, None, true, true),
+                ("/close", None, None, true, false),
+            ]
+        );
         for (destination, allowed) in [
             ("/topic/conformance.1", true),
             ("/queue/conformance.a.b", true),

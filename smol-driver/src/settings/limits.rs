@@ -214,6 +214,11 @@ limits! {
     PER_SESSION Count per_session: "sockets of one session"
     PER_ADDR Count per_address: "sockets of one address"
     TOTAL Count total: "sockets; default 90 % of the file limit"
+    SJ_SESS Count channels_per_session: "SockJS sessions of one login that stream or poll"
+    SJ_ADDR Count channels_per_address: "of one address, where no login is asked for"
+    SJ_TOTAL Count channels: "and in all"
+    SJ_QUEUE Count channel_messages: "messages that wait for such a session's next poll"
+    SJ_BYTES Bytes channel_bytes: "their bytes"
     MEMORY Bytes memory: "all buffers together; default 50 % of the memory"
     SESSIONS Count sessions: "sessions in the embedded store"
     CONNECT Time redis.connect_ms: "for a connection to Redis"
@@ -272,6 +277,11 @@ mod tests {
             "PER_SESSION=64",
             "PER_ADDR=1024",
             "TOTAL=18000",
+            "SJ_SESS=16",
+            "SJ_ADDR=64",
+            "SJ_TOTAL=65536",
+            "SJ_QUEUE=100",
+            "SJ_BYTES=512KiB",
             "MEMORY=2GiB",
             "SESSIONS=1000000",
         ] {

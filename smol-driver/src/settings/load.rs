@@ -12,6 +12,7 @@ use super::nearest::nearest;
 use super::password::Hash;
 use super::redis::OnRedis;
 use super::replay::{REPLAY, Replay};
+use super::sockjs::OnSockJs;
 use super::table::{self, Arity, Role, Setting};
 use super::value::Refused;
 use super::{DEMO_USERS, Settings, file, help, limits, print};
@@ -103,6 +104,7 @@ impl Settings {
             proxies: Vec::new(),
             allow_unsafe: false,
             heart_beat_ms: (0, 0),
+            sockjs: OnSockJs::default(),
             conformance: false,
             users: BTreeMap::new(),
             redis: OnRedis::default(),

@@ -15,6 +15,7 @@ mod password;
 mod print;
 mod redis;
 mod replay;
+mod sockjs;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,7 +29,7 @@ use tethered_core::http::Encoding;
 
 use crate::log::Level;
 
-pub(crate) use self::hub::{CSRF_ATTRIBUTES, CSRF_HEADER, ECHO};
+pub(crate) use self::hub::{CLOSE, CSRF_ATTRIBUTES, CSRF_HEADER, ECHOES};
 
 pub use self::error::{Place, SettingsError};
 pub use self::load::{Command, Source, command};
@@ -36,6 +37,7 @@ pub use self::machine::Machine;
 pub use self::password::{Hash, MEMORY_KIB_MAX, PASSES_MAX, PASSWORD_BYTES_MAX, PasswordError, hash_line};
 pub use self::redis::{Keys, OnRedis};
 pub use self::replay::{Of, Replay};
+pub use self::sockjs::OnSockJs;
 pub use self::value::Listen;
 
 /// What the server was told to do. Made by [`command`].
@@ -69,6 +71,8 @@ pub struct Settings {
     pub allow_unsafe: bool,
     /// STOMP heart-beats offered and wanted, in milliseconds; 0 is none.
     pub heart_beat_ms: (u32, u32),
+    /// How SockJS is served.
+    pub sockjs: OnSockJs,
     /// Whether what the conformance suites need is there.
     pub conformance: bool,
     /// Who may log in, by name.
@@ -96,8 +100,16 @@ impl Settings {
         }
         if self.conformance {
             warnings.push(
-                "--conformance: /echo/websocket takes 16 MiB messages from anybody, and clients may SEND to \
-                 /topic/conformance.* and /queue/conformance.*"
+                "--conformance: anybody of any origin may use /echo, /disabled_websocket_echo, /cookie_needed_echo and \
+                 /close, with 16 MiB messages at /echo/websocket, and clients may SEND to /topic/conformance.* and \
+                 /queue/conformance.*"
+                    .to_owned(),
+            );
+        }
+        if self.sockjs.jsonp {
+            warnings.push(
+                "--sockjs-jsonp: a script tag of any site can read what is sent to its visitors by the transport jsonp, \
+                 unless their browsers keep the cookie from it"
                     .to_owned(),
             );
         }

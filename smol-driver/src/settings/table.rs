@@ -4,6 +4,7 @@ use tethered_core::http::Encoding;
 
 use super::Settings;
 use super::redis::REDIS;
+use super::sockjs::SOCKJS;
 use super::value::{self, Listen, Refused};
 
 /// A setting, or something else that is asked for with a flag.
@@ -66,12 +67,13 @@ pub(super) enum Group {
     Redis,
     Access,
     Stomp,
+    SockJs,
     Other,
 }
 
 impl Group {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Server, Self::Sessions, Self::Redis, Self::Access, Self::Stomp, Self::Other];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Server, Self::Sessions, Self::Redis, Self::Access, Self::Stomp, Self::SockJs, Self::Other];
 
     pub(super) const fn title(self) -> &'static str {
         match self {
@@ -80,6 +82,7 @@ impl Group {
             Self::Redis => "Sessions on a Redis",
             Self::Access => "Who may connect",
             Self::Stomp => "STOMP and limits",
+            Self::SockJs => "SockJS",
             Self::Other => "Other",
         }
     }
@@ -104,7 +107,7 @@ impl Setting {
 
 /// Every setting, in the order of the help as far as they stand under one heading.
 pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().chain(REDIS)
+    SETTINGS.iter().chain(REDIS).chain(SOCKJS)
 }
 
 const SETTINGS: &[Setting] = &[
@@ -349,10 +352,11 @@ const SETTINGS: &[Setting] = &[
         placeholder: "",
         default: "false",
         help: &[
-            "For test suites only: adds a WebSocket echo of 16 MiB",
-            "messages at /echo/websocket, without login and for any",
-            "origin, and lets clients SEND to /topic/conformance.* and",
-            "/queue/conformance.*.",
+            "For test suites only: adds the SockJS services /echo,",
+            "/disabled_websocket_echo, /cookie_needed_echo and /close,",
+            "without login and for any origin, with 16 MiB messages at",
+            "/echo/websocket, and lets clients SEND to",
+            "/topic/conformance.* and /queue/conformance.*.",
         ],
         role: Role::Set {
             apply: |s, values| one(values, value::switch).map(|v| s.conformance = v),

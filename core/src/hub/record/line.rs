@@ -53,6 +53,7 @@ pub(super) enum Input {
     Answer { client: ClientId, destination: String, subscription: String, message: Message },
     Send { client: ClientId, payload: Payload },
     End { who: Who, cause: Cause },
+    Close { client: ClientId, code: u16, reason: String },
     Drain,
 }
 
@@ -249,6 +250,11 @@ impl Input {
                 let cause = words.map("a cause", |word| CAUSES.into_iter().find(|cause| cause.as_str() == word))?;
                 Self::End { who, cause }
             }
+            "close" => Self::Close {
+                client: client(words)?,
+                code: words.map("a code of two bytes", |word| word.parse().ok())?,
+                reason: words.text()?,
+            },
             "drain" => Self::Drain,
             _ => return kind.bad(KIND),
         })
@@ -402,7 +408,7 @@ const CAUSES: [Cause; 11] = [
 ];
 const HEADERS: &str = "headers= and their number";
 const KIND: &str = "an input: open, ask, join, message, received, sent, closed, activity, answered, reply, notification, connected, \
-                    disconnected, relayed, notice, notices, tick, respond, decide, publish, announce, answer, send, end, drain or begin";
+                    disconnected, relayed, notice, notices, tick, respond, decide, publish, announce, answer, send, end, close, drain or begin";
 
 #[cfg(test)]
 mod tests {

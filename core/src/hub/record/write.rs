@@ -243,6 +243,14 @@ impl Recorder {
         });
     }
 
+    pub(crate) fn close(&mut self, now: Now, client: ClientId, code: u16, reason: &str) {
+        self.line(now, "close", |line| {
+            push_word(line, Id::from(client));
+            push_word(line, code);
+            push_text(line, reason);
+        });
+    }
+
     pub(crate) fn drain(&mut self, now: Now) {
         self.line(now, "drain", |_| {});
     }
