@@ -26,7 +26,7 @@ about() {
         browser) echo "sockjs-client and @stomp/stompjs in headless Chromium, over each transport" ;;
         stomppy) echo "stomp.py, a client of others" ;;
         spring) echo "one session store with a real Spring application: logins, renewals, ends, races" ;;
-        sim) echo "100,000 seeds of the simulator, each run twice" ;;
+        sim) echo "100,000 seeds of each simulator, each run twice: the embedded store, and a model of Redis beside Spring nodes" ;;
         churn) echo "ten minutes of 10,000 connects and closes a second: the release build" ;;
         fuzzing) echo "each fuzz target for ten minutes (FUZZ_SECONDS=$FUZZ_SECONDS) with libFuzzer" ;;
     esac
@@ -175,7 +175,7 @@ step_spring() {
 }
 
 step_sim() {
-    cargo test --locked -p tethered-core --release --test sim -- --ignored
+    cargo test --locked -p tethered-core --release --test sim --test sim_redis -- --ignored
 }
 
 step_churn() {

@@ -1,0 +1,474 @@
+//! The reference: who must be closed by when, and what may never happen.
+
+mod fate;
+mod seat;
+mod truth;
+
+use std::sync::Arc;
+
+use tethered_core::config::{CloseBound, Config};
+use tethered_core::session::Cause;
+
+pub(crate) use fate::Fate;
+pub(crate) use seat::Seat;
+pub(crate) use truth::{Shape, Truth};
+
+use crate::client::Seen;
+use crate::plan::{Plan, Scripts};
+use crate::redis::Redis;
+use crate::values::Names;
+
+pub(crate) const SESSION_ENDED: &str =
+    "This connection was established under an authenticated HTTP Session that has expired";
+
+/// What a hub was told of a session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// Until when it may let anything pass.
+    pub(crate) deadline: u64,
+    /// When it was last told that the session lives.
+    pub(crate) confirmed: Option<u64>,
+    /// When Redis carried out the last command that it knows the reply to.
+    pub(crate) executed: Option<u64>,
+    /// When a notice of its end reached it, at which it had ended.
+    pub(crate) heard: Option<u64>,
+    touches: u64,
+    loads: u64,
+    first_touch: u64,
+    last_touch: Option<u64>,
+}
+
+/// What Redis replied, as far as it counts here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word {
+    pub(crate) id: usize,
+    pub(crate) sent: u64,
+    pub(crate) executed: u64,
+    pub(crate) truth: Truth,
+}
+
+pub(crate) struct Judge {
+    pub(crate) bound: CloseBound,
+    plain: bool,
+    /// Whether a session that is renamed can be followed.
+    follows: bool,
+    /// Whether what a hub knows of a deadline may be as old as a reply takes.
+    slack_ms: u64,
+    touch_interval_ms: u64,
+    timeout_ms: u64,
+    reply_ms: u64,
+    blind_ms: u64,
+    /// The sessions that there have been, by their ids.
+    pub(crate) fates: Vec<Fate>,
+    pub(crate) told: Vec<Vec<Told>>,
+    pub(crate) seats: Vec<Seat>,
+    /// For each hub: when something was wrong between it and Redis.
+    troubles: Vec<Vec<(u64, u64)>>,
+    /// Since when something is.
+    troubled: Vec<Option<u64>>,
+    /// How many were cut off since the last end of a session, by hub.
+    pub(crate) cut: Vec<usize>,
+}
+
+impl Judge {
+    pub(crate) fn new(plan: &Plan, config: &Config) -> Self {
+        let split = plan.cluster || plan.scripts != Scripts::Allowed;
+        Self {
+            bound: config.close_bound(),
+            plain: plan.layout == tethered_core::session::spring::Layout::Plain,
+            follows: !plan.cluster && plan.may_config,
+            slack_ms: if split { 2 * config.session.reply_ms } else { 0 },
+            touch_interval_ms: plan.touch_interval_ms,
+            timeout_ms: plan.timeout_s * 1_000,
+            reply_ms: config.session.reply_ms,
+            blind_ms: config.session.blind_ms,
+            fates: Vec::new(),
+            told: vec![Vec::new(); plan.hubs],
+            seats: Vec::new(),
+            troubles: vec![Vec::new(); plan.hubs],
+            troubled: vec![Some(0); plan.hubs],
+            cut: vec![0; plan.hubs],
+        }
+    }
+
+    /// The number of an id, which may be new.
+    pub(crate) fn number(&mut self, id: &str) -> usize {
+        if let Some(number) = self.known(id) {
+            return number;
+        }
+        self.fates.push(Fate::new(id));
+        for told in &mut self.told {
+            told.push(Told::default());
+        }
+        self.fates.len() - 1
+    }
+
+    pub(crate) fn known(&self, id: &str) -> Option<usize> {
+        self.fates.iter().position(|fate| &*fate.id == id)
+    }
+
+    pub(crate) fn names(&self, id: usize) -> &Names {
+        &self.fates[id].names
+    }
+
+    pub(crate) fn truth(&self, redis: &Redis, id: usize) -> Truth {
+        Truth::of(redis, &self.fates[id].names, self.plain)
+    }
+
+    /// Looks at what is true by now.
+    pub(crate) fn look(&mut self, now: u64, redis: &Redis) {
+        for (id, fate) in self.fates.iter_mut().enumerate() {
+            let truth = Truth::of(redis, &fate.names, self.plain);
+            if fate.turn(now, truth) {
+                for told in &mut self.told {
+                    told[id].heard = None;
+                }
+            }
+        }
+    }
+
+    // --- what passes between a hub and Redis
+
+    /// Whether all is well between a hub and Redis.
+    pub(crate) fn well(&mut self, now: u64, hub: usize, well: bool) {
+        match (well, self.troubled[hub]) {
+            (false, None) => self.troubled[hub] = Some(now),
+            (true, Some(since)) => {
+                self.troubles[hub].push((since, now));
+                self.troubled[hub] = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// Something went wrong for a while.
+    pub(crate) fn trouble(&mut self, hub: usize, from: u64, to: u64) {
+        self.troubles[hub].push((from, to));
+    }
+
+    /// Whether something was wrong for a hub since then, or shortly before.
+    pub(crate) fn was_troubled(&self, hub: usize, since: u64) -> bool {
+        let margin = self.recovery_ms();
+        self.troubled[hub].is_some() || self.troubles[hub].iter().any(|&(_, to)| to + margin >= since)
+    }
+
+    pub(crate) fn touch_sent(&mut self, now: u64, hub: usize, id: usize) {
+        let (interval, timeout) = (self.touch_interval_ms, self.timeout_ms);
+        let told = &mut self.told[hub][id];
+        if told.touches == 0 {
+            told.first_touch = now;
+        }
+        told.touches += 1;
+        let id = &self.fates[id].id;
+        let time = now - told.first_touch;
+        if let Some(intervals) = time.checked_div(interval) {
+            assert!(told.last_touch != Some(now), "hub {hub} touches {id} twice at {now}");
+            let most = intervals + time / timeout.saturating_sub(500).max(1) + 2 + 3 * told.loads;
+            assert!(told.touches <= most, "{} touches of {id} by hub {hub} in {time} ms", told.touches);
+        }
+        told.last_touch = Some(now);
+    }
+
+    /// A touch was not taken for a reason that has it sent again.
+    pub(crate) fn touch_again(&mut self, hub: usize, id: usize) {
+        let told = &mut self.told[hub][id];
+        told.touches = told.touches.saturating_sub(1);
+        told.last_touch = None;
+    }
+
+    pub(crate) fn load_sent(&mut self, hub: usize, id: usize) {
+        self.told[hub][id].loads += 1;
+    }
+
+    /// A hub is told something about a session.
+    pub(crate) fn replied(&mut self, now: u64, hub: usize, word: Word) {
+        let told = &mut self.told[hub][word.id];
+        let late = now - word.sent;
+        if late >= self.reply_ms + TIMER_MS {
+            return;
+        }
+        told.executed = told.executed.max(Some(word.executed));
+        let Truth::Alive(ttl) = word.truth else { return };
+        told.deadline = told.deadline.max(ttl.map_or(u64::MAX, |ttl| now + ttl));
+        if late < self.reply_ms {
+            told.confirmed = Some(now);
+        }
+        for seat in &mut self.seats {
+            if seat.hub == hub && seat.id == Some(word.id) && seat.doubted.is_some_and(|since| since <= word.sent) {
+                seat.doubted = None;
+            }
+        }
+    }
+
+    /// A notice about a session reaches a hub.
+    pub(crate) fn noticed(&mut self, now: u64, hub: usize, id: usize) {
+        if !self.fates[id].truth.is_alive() {
+            self.told[hub][id].heard.get_or_insert(now);
+        }
+        for seat in &mut self.seats {
+            if seat.hub == hub && seat.id == Some(id) && seat.joined && seat.left.is_none() {
+                seat.doubted = Some(now);
+            }
+        }
+    }
+
+    /// A key of a session was renamed.
+    pub(crate) fn moved(&mut self, now: u64, from: usize, to: usize) {
+        if self.fates[from].moved.is_none_or(|(known, _)| known != to) {
+            self.fates[from].moved = Some((to, now));
+            self.fates[to].came_from = Some(from);
+            if self.fates[to].owners.is_empty() {
+                self.fates[to].owners = self.fates[from].owners.clone();
+            }
+        }
+    }
+
+    // --- clients
+
+    pub(crate) fn arrived(&mut self, now: u64, n: usize, hub: usize, id: usize) {
+        let seat = Seat { hub, claimed: id, arrived: now, ..Seat::default() };
+        match self.seats.get_mut(n) {
+            Some(old) => *old = seat,
+            None => self.seats.push(seat),
+        }
+    }
+
+    pub(crate) fn joined(&mut self, now: u64, n: usize, id: usize, principal: Option<&str>) {
+        let seat = &mut self.seats[n];
+        seat.joined = true;
+        seat.id = Some(id);
+        seat.principal = principal.map(Arc::from);
+        let fate = &self.fates[id];
+        assert!(self.told[seat.hub][id].executed.is_some(), "nobody vouched for {} to client {n}", fate.id);
+        let principal = principal.expect("it has logged in");
+        assert!(
+            fate.was_of(principal, seat.arrived),
+            "client {n} joins {} as {principal} at {now}: {:?}",
+            fate.id,
+            fate.owners
+        );
+    }
+
+    /// By which id the hub knows the session of a client that has joined.
+    pub(crate) fn is_under(&mut self, n: usize, id: usize) {
+        let seat = &mut self.seats[n];
+        let Some(before) = seat.id.replace(id).filter(|before| *before != id) else { return };
+        let hub = seat.hub;
+        let old = self.told[hub][before].clone();
+        let new = &mut self.told[hub][id];
+        new.deadline = new.deadline.max(old.deadline);
+        new.confirmed = new.confirmed.max(old.confirmed);
+    }
+
+    pub(crate) fn left(&mut self, now: u64, n: usize, cause: Cause) {
+        let seat = &self.seats[n];
+        assert!(seat.left.is_none(), "client {n} left twice");
+        let (hub, id) = (seat.hub, seat.id.expect("it had joined"));
+        let (fate, told) = (&self.fates[id], &self.told[hub][id]);
+        match cause {
+            Cause::Expired | Cause::Deleted => {
+                let wrong =
+                    fate.alive_since().is_some_and(|since| told.executed.is_none_or(|at| since + LATELY_MS <= at));
+                assert!(
+                    !wrong,
+                    "false close of client {n} at {now}: {} is alive, cause {cause:?}: {fate:?} {told:?}",
+                    fate.id
+                );
+                if fate.truth == Truth::Absent {
+                    assert!(
+                        fate.absent_since.is_some_and(|since| since + AGAIN_MS <= now),
+                        "client {n} is closed at {now} without a second look: {fate:?}"
+                    );
+                }
+                self.must_have_followed(now, n, id, cause);
+            }
+            Cause::Rotated => {
+                let moved = fate.moved.is_some() || fate.came_from.is_some();
+                let other = fate.owners.len() > 1;
+                let alive =
+                    fate.alive_since().is_some_and(|since| told.executed.is_some_and(|at| since + LATELY_MS <= at));
+                assert!(
+                    !alive || moved || other,
+                    "client {n} is closed at {now} for a rename of {} that never was",
+                    fate.id
+                );
+                if !other {
+                    self.must_have_followed(now, n, id, cause);
+                }
+            }
+            Cause::LoggedOut => assert!(fate.logged_out_here, "nobody logged {} out here", fate.id),
+            Cause::StoreLost => {
+                let confirmed = told.confirmed.unwrap_or(0);
+                // Of a question in several commands one may have been lost.
+                assert!(
+                    self.slack_ms > 0 || now >= confirmed + self.blind_ms,
+                    "the store vouched at {confirmed} for client {n}, given up at {now}"
+                );
+            }
+            Cause::Violation => assert!(seat.parted, "client {n} broke nothing"),
+            Cause::Peer => {}
+            other => panic!("client {n} is closed as {other:?}"),
+        }
+        let hub = self.seats[n].hub;
+        self.seats[n].left = Some((now, cause));
+        if is_end(cause) {
+            self.cut[hub] += 1;
+        }
+    }
+
+    /// A session that got another id while all was well is followed.
+    fn must_have_followed(&self, now: u64, n: usize, id: usize, cause: Cause) {
+        let (fate, hub) = (&self.fates[id], self.seats[n].hub);
+        let Some((to, at)) = fate.moved else { return };
+        let lives = self.fates[to].alive_since().is_some_and(|since| since + LATELY_MS <= now);
+        let told = self.told[hub][id].confirmed.is_some_and(|confirmed| confirmed < at);
+        assert!(
+            !self.follows || !lives || !told || self.was_troubled(hub, at.saturating_sub(2 * self.reply_ms)),
+            "client {n} is closed at {now} ({cause:?}): {} went to {} at {at}, and was not followed",
+            fate.id,
+            self.fates[to].id
+        );
+    }
+
+    /// Why nothing may cross.
+    fn bar(&self, now: u64, seat: &Seat) -> Option<String> {
+        let id = seat.id?;
+        if let Some(since) = seat.doubted {
+            return Some(format!("{} is in doubt since {since}", self.fates[id].id));
+        }
+        let deadline = self.told[seat.hub][id].deadline.saturating_add(self.slack_ms);
+        (now >= deadline).then(|| format!("the deadline of {} was {deadline}", self.fates[id].id))
+    }
+
+    pub(crate) fn delivered(&self, now: u64, n: usize) {
+        let seat = &self.seats[n];
+        assert!(seat.left.is_none(), "client {n} is gone and was heard at {now}");
+        let why = self.bar(now, seat);
+        assert!(why.is_none(), "client {n} was heard at {now}, though {}", why.unwrap_or_default());
+    }
+
+    /// Bytes are lent for a client, which may have read the beginning of a frame.
+    pub(crate) fn lent(&mut self, now: u64, n: usize, within_frame: bool) {
+        let seat = &self.seats[n];
+        let ended = seat.left.is_some_and(|(_, cause)| is_end(cause));
+        let why = self.bar(now, seat);
+        assert!(
+            why.is_none() || seat.left.is_some(),
+            "client {n} is told something at {now}, though {}",
+            why.unwrap_or_default()
+        );
+        let barred = (why.is_some() || ended).then_some(u32::from(within_frame));
+        let seat = &mut self.seats[n];
+        seat.barred = barred.map(|first| seat.barred.unwrap_or(first));
+    }
+
+    pub(crate) fn seen(&mut self, now: u64, n: usize, seen: &Seen) {
+        let seat = &mut self.seats[n];
+        assert!(!seat.closed, "client {n} reads {seen:?} behind a Close");
+        if let (Some(left), Seen::Message { .. } | Seen::Receipt | Seen::Error) = (&mut seat.barred, seen) {
+            assert!(*left > 0, "client {n} reads {seen:?} at {now}, though its session is over or in doubt");
+            *left -= 1;
+        }
+        match seen {
+            Seen::Close { code, reason } => {
+                seat.closed = true;
+                let expected = match seat.left {
+                    Some((_, Cause::StoreLost)) => 1013,
+                    Some((_, cause)) if is_end(cause) => 1008,
+                    Some((_, Cause::Peer)) => 1000,
+                    Some((_, Cause::Violation)) => 1002,
+                    _ => return,
+                };
+                assert_eq!(*code, expected, "client {n}, {:?}", seat.left);
+                assert!(*code != 1008 || reason == SESSION_ENDED, "{reason}");
+            }
+            Seen::Error => assert!(seat.parted, "client {n} broke nothing and got ERROR"),
+            Seen::Refused(status) => self.refused(now, n, *status),
+            Seen::Open => seat.open = true,
+            Seen::Connected | Seen::Message { .. } | Seen::Receipt => {}
+        }
+    }
+
+    fn refused(&mut self, now: u64, n: usize, status: u16) {
+        let seat = &mut self.seats[n];
+        seat.refused = true;
+        let (seat, fate) = (&self.seats[n], &self.fates[self.seats[n].claimed]);
+        match status {
+            401 => {
+                let alive = fate.alive_since().is_some_and(|since| since + LATELY_MS <= seat.arrived);
+                assert!(
+                    !alive || fate.logged_out_here,
+                    "client {n} is answered 401 at {now}, though {} lives: {fate:?}",
+                    fate.id
+                );
+            }
+            503 => assert!(
+                self.was_troubled(seat.hub, seat.arrived),
+                "client {n} is answered 503 at {now}, though all is well"
+            ),
+            other => panic!("client {n} is answered {other}"),
+        }
+    }
+
+    // --- who has to be gone
+
+    /// Whoever should be gone by now is.
+    pub(crate) fn check(&self, now: u64) {
+        for (n, seat) in self.seats.iter().enumerate() {
+            let bound = seat.id.filter(|_| seat.joined && seat.left.is_none());
+            let Some(id) = bound else { continue };
+            let Some(ended) = self.fates[id].ended else { continue };
+            // Whoever came later is found out from then on.
+            let from = ended.max(seat.arrived);
+            if now < from + self.bound.announced_ms {
+                continue;
+            }
+            let limit = self.limit(seat.hub, id, from);
+            assert!(
+                now <= limit,
+                "client {n} is still there at {now}; {} ended at {ended}, all had to be gone at {limit}: {:?} {:?}",
+                self.fates[id].id,
+                self.told[seat.hub][id],
+                self.fates[id],
+            );
+        }
+    }
+
+    /// By when a hub must have begun to close the sockets of a session that ended then.
+    fn limit(&self, hub: usize, id: usize, ended: u64) -> u64 {
+        let told = &self.told[hub][id];
+        let bound = &self.bound;
+        let announced = told.heard.map_or(u64::MAX, |at| at + bound.announced_ms);
+        let due = told.deadline.max(ended).saturating_add(bound.announced_ms + self.slack_ms);
+        let swept = ended + bound.unannounced_ms.max(bound.unnoticed_ms);
+        let mut limit = announced.min(due).min(swept);
+        if self.troubled[hub].is_some() {
+            return u64::MAX;
+        }
+        let margin = self.recovery_ms();
+        // What went wrong may have gone wrong before the end, and be made up for only after it.
+        while let Some(&(_, to)) =
+            self.troubles[hub].iter().find(|&&(from, to)| from <= limit && to + margin > ended && to + margin > limit)
+        {
+            limit = to + margin;
+        }
+        limit
+    }
+
+    /// How long it takes after something went wrong until what was missed is found.
+    fn recovery_ms(&self) -> u64 {
+        self.bound.back_ms + self.bound.unnoticed_ms
+    }
+}
+
+pub(crate) fn is_end(cause: Cause) -> bool {
+    use Cause::{Deleted, Expired, LoggedOut, Revoked, Rotated, StoreLost};
+    matches!(cause, Expired | Deleted | LoggedOut | Revoked | Rotated | StoreLost)
+}
+
+/// What has been so for less than this may be news to somebody who asked, in milliseconds.
+const LATELY_MS: u64 = 60;
+/// A missing key is looked for again after this, in milliseconds.
+const AGAIN_MS: u64 = 50;
+/// What comes after REPLY is not believed; until the timer has fired it may be.
+const TIMER_MS: u64 = 20;
