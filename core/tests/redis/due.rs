@@ -148,6 +148,53 @@ fn what_was_due_while_nobody_ran_is_made_up_for() {
     }
 }
 
+/// No Spring application runs: whoever ended leaves the index of his name all the same, and nobody else does.
+#[test]
+fn who_has_ended_leaves_the_index_of_his_name() {
+    let server = Server::start();
+    let client = &mut server.connect();
+    for cluster in [false, true] {
+        for form in [Form::Java, Form::Json] {
+            client.run("FLUSHALL");
+            let minute = now(client).div_euclid(60_000) * 60_000;
+            let principal = "org.springframework.session.FindByIndexNameSessionRepository.PRINCIPAL_NAME_INDEX_NAME";
+            let index = format!("spring:session:index:{principal}:rob");
+            // Of the third the job knows an old due time only; the others have ended two minutes ago, or never do.
+            for (id, age, seconds) in
+                [("ended", 180_000, 60), ("ended-too", 61_000, 60), ("lives", 0, 60), ("never", 180_000, -1)]
+            {
+                store(client, id, form, age, seconds);
+                let key = format!("spring:session:sessions:{id}");
+                client.call(&[
+                    b"HSET",
+                    key.as_bytes(),
+                    format!("sessionAttr:{principal}").as_bytes(),
+                    &values::text(form, "rob"),
+                ]);
+                client.call(&[b"SADD", index.as_bytes(), &values::text(form, id)]);
+                client.call(&[
+                    b"SADD",
+                    format!("{SETS}{minute}").as_bytes(),
+                    &values::text(form, &format!("expires:{id}")),
+                ]);
+            }
+            // Due, and its hash is gone: nothing is known of it.
+            client.call(&[b"SADD", format!("{SETS}{minute}").as_bytes(), &values::text(form, "expires:gone")]);
+            let base = Config { cleanup: true, cluster, ..config(true, Expirations::MinuteSets) };
+            let mut world = World::new(&server, base);
+            for _ in 0..20 {
+                world.settle();
+            }
+            assert_eq!(sets(client), []);
+            let Value::List(left) = client.run(&format!("SMEMBERS {index}")) else { panic!("a set") };
+            let mut left: Vec<Vec<u8>> = left.iter().map(|member| member.bytes().to_vec()).collect();
+            left.sort();
+            assert_eq!(left, [values::text(form, "lives"), values::text(form, "never")]);
+            assert_eq!(world.alarms, []);
+        }
+    }
+}
+
 #[test]
 fn each_minute_is_cleaned_at_its_second_00_by_redis_clock() {
     let server = Server::start();

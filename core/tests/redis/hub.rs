@@ -37,7 +37,7 @@ fn log_out(client: &mut Client, id: &str) {
     client.run(&format!("PEXPIRE {NS}{id} 300000"));
 }
 
-fn shake(node: &mut Node, id: &str) -> SocketId {
+pub(crate) fn shake(node: &mut Node, id: &str) -> SocketId {
     let socket = node.open();
     let cookie = base64::engine::general_purpose::STANDARD.encode(id);
     let head = format!(

@@ -11,6 +11,7 @@ mod world;
 mod agree;
 mod due;
 mod hub;
+mod mass;
 mod notices;
 mod races;
 mod steps;

@@ -129,44 +129,59 @@ impl Node {
         self.handle(Event::Tick);
     }
 
+    /// Carries out what the hub wants; the commands of one turn are sent together.
     fn work(&mut self) {
-        while let Some(action) = self.hub.poll() {
-            match action {
-                Action::Write { socket, .. } => self.write(socket),
-                Action::Shutdown { socket, .. } => self.hub.handle(self.now(), Event::Closed { socket }),
-                Action::Close { .. } => self.closed += 1,
-                Action::Redis { call, connection, command } => {
-                    self.sent.push(String::from_utf8_lossy(command.args().next().expect("a name")).into_owned());
-                    let client = match connection {
-                        Connection::Commands => self.commands.as_mut(),
-                        Connection::Notices => self.notices.as_mut(),
-                        Connection::Transactions => Some(&mut self.transactions),
-                    };
-                    let Some(client) = client else { continue };
-                    client.send(command.args());
-                    let reply = if connection == Connection::Notices {
-                        (1..command.args().len()).for_each(|_| drop(client.receive()));
-                        Value::Bulk(b"OK".to_vec())
-                    } else {
-                        client.receive()
-                    };
-                    if let Some(call) = call {
-                        let now = self.now();
-                        reply.lend(|reply| self.hub.handle(now, Event::Reply { call, reply }));
+        loop {
+            let mut asked = Vec::new();
+            while let Some(action) = self.hub.poll() {
+                match action {
+                    Action::Write { socket, .. } => self.write(socket),
+                    Action::Shutdown { socket, .. } => self.hub.handle(self.now(), Event::Closed { socket }),
+                    Action::Close { .. } => self.closed += 1,
+                    Action::Redis { call, connection, command } => {
+                        self.sent.push(String::from_utf8_lossy(command.args().next().expect("a name")).into_owned());
+                        if let Some(client) = self.client(connection) {
+                            client.send(command.args());
+                            let replies = if connection == Connection::Notices { command.args().len() - 1 } else { 1 };
+                            asked.push((call, connection, replies));
+                        }
                     }
+                    Action::Request { socket, request, .. } => {
+                        let who = request.session.and_then(|session| session.principal);
+                        let http = tethered_core::http::Response::new(200)
+                            .with_body(who.map_or(Vec::new(), |who| who.as_bytes().to_vec()));
+                        let session = self.change.clone();
+                        self.hub.respond(self.now(), socket, Response { http, session });
+                    }
+                    Action::Ended(ended) => self.ended.push(*ended),
+                    Action::Alarm(alarm) => self.alarms.push(alarm.to_string()),
+                    Action::Deliver { .. } => self.delivered += 1,
+                    _ => {}
                 }
-                Action::Request { socket, request, .. } => {
-                    let who = request.session.and_then(|session| session.principal);
-                    let http = tethered_core::http::Response::new(200)
-                        .with_body(who.map_or(Vec::new(), |who| who.as_bytes().to_vec()));
-                    let session = self.change.clone();
-                    self.hub.respond(self.now(), socket, Response { http, session });
-                }
-                Action::Ended(ended) => self.ended.push(*ended),
-                Action::Alarm(alarm) => self.alarms.push(alarm.to_string()),
-                Action::Deliver { .. } => self.delivered += 1,
-                _ => {}
             }
+            if asked.is_empty() {
+                return;
+            }
+            for (call, connection, replies) in asked {
+                let client = self.client(connection).expect("it was there when it was asked");
+                let mut reply = client.receive();
+                if connection == Connection::Notices {
+                    (1..replies).for_each(|_| drop(client.receive()));
+                    reply = Value::Bulk(b"OK".to_vec());
+                }
+                if let Some(call) = call {
+                    let now = self.now();
+                    reply.lend(|reply| self.hub.handle(now, Event::Reply { call, reply }));
+                }
+            }
+        }
+    }
+
+    fn client(&mut self, connection: Connection) -> Option<&mut Client> {
+        match connection {
+            Connection::Commands => self.commands.as_mut(),
+            Connection::Notices => self.notices.as_mut(),
+            Connection::Transactions => Some(&mut self.transactions),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::aio::ConnectionLike;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::{Cmd, ErrorKind, TlsCertificates, Value};
+use redis::{ClientTlsConfig, Cmd, ErrorKind, TlsCertificates, Value};
 use smol::future::FutureExt;
 use smol::{Executor, Task, Timer};
 use tethered_core::ids::CallId;
@@ -228,9 +228,15 @@ fn client(options: &RedisOptions) -> std::io::Result<ClusterClient> {
     if let Some(password) = &options.url.password {
         builder = builder.password(password);
     }
-    if let Some(authorities) = &options.authorities {
-        let root_cert = Some(std::fs::read(authorities)?);
-        builder = builder.certs(TlsCertificates { client_tls: None, root_cert });
+    if options.authorities.is_some() || options.identity.is_some() {
+        let root_cert = options.authorities.as_ref().map(std::fs::read).transpose()?;
+        let client_tls = match &options.identity {
+            Some((certificate, key)) => {
+                Some(ClientTlsConfig { client_cert: std::fs::read(certificate)?, client_key: std::fs::read(key)? })
+            }
+            None => None,
+        };
+        builder = builder.certs(TlsCertificates { client_tls, root_cert });
     }
     builder.build().map_err(std::io::Error::other)
 }

@@ -41,6 +41,8 @@ pub(crate) enum Failure {
     Replica,
     #[error("notices come faster than they are handled")]
     Behind,
+    #[error("a sentinel says: {0}")]
+    RefusedBySentinel(String),
     #[error("the sentinels name no primary \"{0}\"")]
     NoPrimary(String),
     #[error("there is a new primary")]

@@ -30,7 +30,7 @@ mod tests;
 mod url;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -59,6 +59,8 @@ pub struct RedisOptions {
     pub url: RedisUrl,
     /// A file of certificates, in PEM, of the authorities that are believed over `rediss://`; `None`: the system's.
     pub authorities: Option<PathBuf>,
+    /// The files with our own certificate and with its key, in PEM, for a Redis that asks who we are over `rediss://`.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// The channel through which nodes tell each other what they publish; for a hub with
     /// [`Config::relay`](tethered_core::config::Config::relay).
     pub relay: Option<String>,
@@ -84,6 +86,7 @@ impl RedisOptions {
         Self {
             url,
             authorities: None,
+            identity: None,
             relay: None,
             connect_ms: 1_000,
             reply_ms: 2_000,
@@ -93,6 +96,10 @@ impl RedisOptions {
             array: 65_536,
             depth: 8,
         }
+    }
+
+    fn identity(&self) -> Option<(&Path, &Path)> {
+        self.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()))
     }
 
     /// Whether TLS is used.
@@ -120,7 +127,8 @@ enum Ways {
 impl Redis {
     /// Begins to connect, once the executor runs.
     pub(crate) fn start(options: &RedisOptions, clock: Clock, log: &Log) -> io::Result<Self> {
-        let tls = options.is_secure().then(|| Tls::new(options.authorities.as_deref())).transpose()?;
+        let tls =
+            options.is_secure().then(|| Tls::new(options.authorities.as_deref(), options.identity())).transpose()?;
         let RedisOptions { connect_ms, reply_ms, silent_ms, inflight, .. } = *options;
         let limits = ReplyLimits { bulk: options.bulk_bytes, array: options.array, depth: options.depth };
         let inbox = Arc::new(Inbox::default());

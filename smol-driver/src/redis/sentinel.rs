@@ -8,7 +8,7 @@ use smol::future::FutureExt;
 
 use super::frames::Frames;
 use super::keeper::Common;
-use super::link::{Failure, ask};
+use super::link::{Failure, ask, error_text};
 use super::stream::connect;
 use super::url::{Node, Topology};
 
@@ -46,8 +46,20 @@ pub(crate) async fn watch(common: &Common, node: &Node) -> Failure {
 async fn ask_one(common: &Common, sentinel: &Node, primary: &str) -> Result<Node, Failure> {
     let mut stream = connect(sentinel, common.tls.as_ref()).await?;
     let mut frames = Frames::new(common.limits);
-    let command = vec![&b"SENTINEL"[..], b"get-master-addr-by-name", primary.as_bytes()];
-    let mut values = ask(&mut stream, &mut frames, &[command]).await?;
+    let mut commands = Vec::new();
+    if let Some((username, password)) = &common.url.sentinel_login {
+        let mut auth = vec![&b"AUTH"[..]];
+        auth.extend(username.as_ref().map(String::as_bytes));
+        auth.push(password.as_bytes());
+        commands.push(auth);
+    }
+    commands.push(vec![&b"SENTINEL"[..], b"get-master-addr-by-name", primary.as_bytes()]);
+    let mut values = ask(&mut stream, &mut frames, &commands).await?;
+    for value in &values {
+        if let Value::ServerError(error) = value {
+            return Err(Failure::RefusedBySentinel(error_text(error)));
+        }
+    }
     let unknown = || Failure::NoPrimary(primary.to_owned());
     let Some(Value::Array(parts)) = values.pop() else { return Err(unknown()) };
     let [Value::BulkString(host), Value::BulkString(port)] = parts.as_slice() else { return Err(unknown()) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_rustls::TlsConnector;
 use futures_rustls::rustls::pki_types::pem::PemObject;
-use futures_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use futures_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use futures_rustls::rustls::{ClientConfig, RootCertStore};
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::net::TcpStream;
@@ -24,8 +24,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(crate) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
-    /// The authorities in this file, or those of the system.
-    pub(crate) fn new(authorities: Option<&Path>) -> io::Result<Self> {
+    /// The authorities in this file, or those of the system; and who we are, where that is asked for: the files with our
+    /// certificate and its key.
+    pub(crate) fn new(authorities: Option<&Path>, identity: Option<(&Path, &Path)>) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         match authorities {
             Some(path) => {
@@ -41,7 +42,16 @@ impl Tls {
         if roots.is_empty() {
             return Err(io::Error::other("there is no certificate of an authority in it"));
         }
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let builder = ClientConfig::builder().with_root_certificates(roots);
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = CertificateDer::pem_file_iter(certificate).map_err(io::Error::other)?;
+                let chain = chain.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+                let key = PrivateKeyDer::from_pem_file(key).map_err(io::Error::other)?;
+                builder.with_client_auth_cert(chain, key).map_err(io::Error::other)?
+            }
+        };
         Ok(Self(Arc::new(config)))
     }
 }

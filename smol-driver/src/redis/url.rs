@@ -13,6 +13,8 @@ pub struct RedisUrl {
     pub(crate) nodes: Vec<Node>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,
+    /// Name and password for the sentinels, which know nothing of those for Redis.
+    pub(crate) sentinel_login: Option<(Option<String>, String)>,
     pub(crate) database: u32,
     /// As it was written, less the password.
     shown: String,
@@ -106,6 +108,17 @@ impl RedisUrl {
         Self { password: Some(password), ..self }
     }
 
+    /// The same with a login for the sentinels themselves: a password, and a name where they have an ACL.
+    #[must_use]
+    pub fn with_sentinel_login(self, username: Option<String>, password: String) -> Self {
+        Self { sentinel_login: Some((username, password)), ..self }
+    }
+
+    /// Whether sentinels are asked.
+    pub fn is_sentinel(&self) -> bool {
+        matches!(self.topology, Topology::Sentinel { .. })
+    }
+
     fn single(text: &str) -> Result<Self, UrlError> {
         if text.ends_with("#insecure") {
             return Err(UrlError::Insecure);
@@ -127,6 +140,7 @@ impl RedisUrl {
             nodes: vec![node],
             username: settings.username().map(str::to_owned),
             password: settings.password().map(str::to_owned),
+            sentinel_login: None,
             database: u32::try_from(settings.db()).map_err(|_| UrlError::Form)?,
             shown: String::new(),
         })

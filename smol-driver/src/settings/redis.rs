@@ -19,6 +19,14 @@ pub struct OnRedis {
     pub password_file: Option<String>,
     /// The file with certificates of the authorities that are believed.
     pub authorities: Option<String>,
+    /// The files with our own certificate and its key.
+    pub certificate: Option<String>,
+    /// See there.
+    pub key: Option<String>,
+    /// The sentinels' user.
+    pub sentinel_user: Option<String>,
+    /// The file whose first line is the sentinels' password.
+    pub sentinel_password_file: Option<String>,
     /// What its keys begin with, without the colon behind it.
     pub namespace: String,
     /// Which keys make up a session.
@@ -69,6 +77,10 @@ impl Default for OnRedis {
             url: None,
             password_file: None,
             authorities: None,
+            certificate: None,
+            key: None,
+            sentinel_user: None,
+            sentinel_password_file: None,
             namespace: String::new(),
             layout: Keys::Detect,
             serializer: Serializer::Java,
@@ -107,23 +119,34 @@ impl OnRedis {
 }
 
 impl Settings {
-    /// What the connections are made with; `None` without a Redis. Reads the file with the password.
+    /// What the connections are made with; `None` without a Redis. Reads the files with the passwords.
     ///
     /// # Errors
-    /// Where that file cannot be read.
+    /// Where one cannot be read, or where what is set does not belong together.
     pub fn redis_options(&self) -> io::Result<Option<RedisOptions>> {
         let Some(mut url) = self.redis.url.clone() else { return Ok(None) };
         if let Some(file) = &self.redis.password_file {
-            let named =
-                |error: io::Error| io::Error::new(error.kind(), format!("--redis-password-file {file}: {error}"));
-            let text = std::fs::read_to_string(file).map_err(named)?;
-            url = url.with_password(text.lines().next().unwrap_or_default().to_owned());
+            url = url.with_password(first_line("--redis-password-file", file)?);
         }
+        match (&self.redis.sentinel_password_file, &self.redis.sentinel_user) {
+            (None, None) => {}
+            _ if !url.is_sentinel() => return Err(mismatch("--redis-sentinel-... needs --redis redis-sentinel://...")),
+            (None, Some(_)) => return Err(mismatch("--redis-sentinel-user needs --redis-sentinel-password-file")),
+            (Some(file), user) => {
+                url = url.with_sentinel_login(user.clone(), first_line("--redis-sentinel-password-file", file)?);
+            }
+        }
+        let identity = match (&self.redis.certificate, &self.redis.key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+            _ => return Err(mismatch("--redis-cert and --redis-key need each other")),
+        };
         let limits = self.limits.to_all();
         Ok(Some(RedisOptions {
             relay: Some(format!("{}:tethered:{}:relay", self.redis.namespace, url.database())),
             url,
             authorities: self.redis.authorities.as_ref().map(Into::into),
+            identity,
             connect_ms: limits.redis.connect_ms,
             reply_ms: limits.redis.reply_ms,
             silent_ms: limits.redis.silent_ms,
@@ -134,6 +157,17 @@ impl Settings {
             depth: limits.redis.depth,
         }))
     }
+}
+
+/// What stands in the first line of this setting's file.
+fn first_line(setting: &str, file: &str) -> io::Result<String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| io::Error::new(error.kind(), format!("{setting} {file}: {error}")))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn mismatch(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
 /// The address, with a hint where only its beginning is wrong. What is wrong is not repeated: it may hold a password.
@@ -234,6 +268,70 @@ pub(super) const REDIS: &[Setting] = &[
                 Ok(())
             },
             show: |s| Shown::Text(s.redis.authorities.clone().unwrap_or_default()),
+        },
+    },
+    Setting {
+        name: "redis-cert",
+        short: None,
+        group: Group::Redis,
+        arity: Arity::One,
+        placeholder: "FILE",
+        default: "",
+        help: &["Over TLS show the certificate in this PEM file."],
+        role: Role::Set {
+            apply: |s, values| {
+                s.redis.certificate = file(values);
+                Ok(())
+            },
+            show: |s| Shown::Text(s.redis.certificate.clone().unwrap_or_default()),
+        },
+    },
+    Setting {
+        name: "redis-key",
+        short: None,
+        group: Group::Redis,
+        arity: Arity::One,
+        placeholder: "FILE",
+        default: "",
+        help: &["The key of that certificate, in PEM."],
+        role: Role::Set {
+            apply: |s, values| {
+                s.redis.key = file(values);
+                Ok(())
+            },
+            show: |s| Shown::Text(s.redis.key.clone().unwrap_or_default()),
+        },
+    },
+    Setting {
+        name: "redis-sentinel-user",
+        short: None,
+        group: Group::Redis,
+        arity: Arity::One,
+        placeholder: "NAME",
+        default: "",
+        help: &["Log in to the sentinels as this user; default: their default", "user."],
+        role: Role::Set {
+            apply: |s, values| {
+                s.redis.sentinel_user = file(values);
+                Ok(())
+            },
+            show: |s| Shown::Text(s.redis.sentinel_user.clone().unwrap_or_default()),
+        },
+    },
+    Setting {
+        name: "redis-sentinel-password-file",
+        short: None,
+        group: Group::Redis,
+        arity: Arity::One,
+        placeholder: "FILE",
+        default: "",
+        help: &["Take the sentinels' password from this file's first line."],
+        role: Role::Set {
+            apply: |s, values| {
+                s.redis.sentinel_password_file = file(values);
+                Ok(())
+            },
+            show: |s| Shown::Text(s.redis.sentinel_password_file.clone().unwrap_or_default()),
         },
     },
     Setting {
@@ -468,6 +566,21 @@ mod tests {
             let why = refused(flag);
             assert!(why.contains(wanted) && !why.contains("secret"), "{flag}: {why}");
         }
+    }
+
+    #[test]
+    fn what_belongs_together_is_asked_for_together() {
+        let why = |flags: &[&str]| serve(flags).redis_options().expect_err("it is refused").to_string();
+        for flag in ["--redis-cert=a.pem", "--redis-key=a.pem"] {
+            assert_eq!(why(&["--redis=rediss://localhost", flag]), "--redis-cert and --redis-key need each other");
+        }
+        let sentinel = "--redis=redis-sentinel://a:1?master=x";
+        assert!(why(&[sentinel, "--redis-sentinel-user=u"]).contains("needs --redis-sentinel-password-file"));
+        assert!(why(&["--redis=redis://a", "--redis-sentinel-user=u"]).contains("needs --redis redis-sentinel://"));
+        assert!(why(&[sentinel, "--redis-sentinel-password-file=/nowhere/at/all"]).contains("/nowhere/at/all"));
+        let options = serve(&["--redis=rediss://localhost", "--redis-cert=a.pem", "--redis-key=b.pem"]).redis_options();
+        let identity = options.expect("no file is read yet").expect("there is a Redis").identity;
+        assert_eq!(identity, Some(("a.pem".into(), "b.pem".into())));
     }
 
     #[test]

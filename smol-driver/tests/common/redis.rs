@@ -49,9 +49,14 @@ impl RedisServer {
 
     /// A sentinel that watches this primary.
     pub fn sentinel(name: &str, primary: u16) -> Self {
+        Self::sentinel_with(name, primary, "")
+    }
+
+    /// The same with further lines in its configuration.
+    pub fn sentinel_with(name: &str, primary: u16, lines: &str) -> Self {
         let config = format!(
             "sentinel monitor {name} 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds {name} 500\n\
-             sentinel failover-timeout {name} 3000\n"
+             sentinel failover-timeout {name} 3000\n{lines}"
         );
         let mut server = Self::prepare(&[]);
         std::fs::write(server.folder.join("sentinel.conf"), config).expect("a file can be written");

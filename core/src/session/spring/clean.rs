@@ -1,18 +1,23 @@
 //! The cleanup job: at second 00 of each minute Redis is had look at the sessions that were due, so that it notices which
-//! have ended, and tells. What was due while nobody ran is made up for.
+//! have ended, and tells. What was due while nobody ran is made up for. Who has ended leaves the index of his name, as far
+//! as the name stands in an attribute of its own: a Spring application does that too, where one runs.
 //!
 //! In batches, one after the other, and read before removed: whoever is broken off leaves the rest for the next. Several
 //! nodes and Spring applications may do it at once.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::commands::VALUES;
 use super::config::{Expirations, Layout};
+use super::created::field;
 use super::errors::{Trouble, trouble};
+use super::facts::{Facts, Values};
 use super::keys::{Digits, MINUTE_MS, is_id, on_key};
-use super::values::read_member;
-use super::{Purpose, Spring};
+use super::values::{read_member, write_text};
+use super::{Purpose, Spring, record};
 use crate::redis::{Command, Connection, Item, Reply};
 use crate::time::Instant;
 
@@ -24,6 +29,9 @@ pub(super) struct Cleaner {
     run: Option<Run>,
     /// The last minute that is done, in epoch milliseconds.
     done: Option<i64>,
+    /// Whose values are asked for, in that order, each with its number.
+    asked: VecDeque<(u64, Box<str>)>,
+    count: u64,
 }
 
 #[derive(Debug)]
@@ -48,6 +56,8 @@ enum At {
 pub(super) enum Step {
     Clock,
     Members,
+    /// Of the session with this number.
+    Values(u64),
     Removed,
 }
 
@@ -87,6 +97,7 @@ impl Spring {
             }
             (Step::Members, Reply::List(members)) if !members.is_empty() => self.look_at(now, members),
             (Step::Members, Reply::List(_) | Reply::Nil) => self.go_to_next(now),
+            (Step::Values(number), Reply::List(items)) => self.leave_index(number, items),
             (Step::Removed, Reply::Int(_)) => self.ask_members(now),
             (_, reply) => {
                 // The rest is for the next minute.
@@ -151,12 +162,44 @@ impl Spring {
             args.extend(some.iter().map(|key| &key[..]));
             self.send(Connection::Commands, Command::new(&args), Some(Purpose::Nothing));
         }
+        for id in ids {
+            self.ask_values(id);
+        }
         let (name, key) = match at {
             At::Minute(minute) => ("SREM", self.keys.minute(&Digits::from(minute)).concat()),
             At::Sorted => ("ZREM", self.keys.sorted.as_bytes().to_vec()),
         };
         let command = on_key(name, [&key, b"", b""], &members);
         self.send(Connection::Commands, command, Some(Purpose::Clean(Step::Removed)));
+    }
+
+    /// Asks what is still known of a session that was due: its hash is kept longer than it lives.
+    fn ask_values(&mut self, id: Box<str>) {
+        let name = field(&self.config.principal_attribute);
+        let [created, last, max] = VALUES.map(str::as_bytes);
+        let command = on_key("HMGET", self.keys.hash(&id), &[created, last, max, name.as_bytes()]);
+        self.cleaner.count = self.cleaner.count.wrapping_add(1);
+        self.cleaner.asked.push_back((self.cleaner.count, id));
+        self.send(Connection::Commands, command, Some(Purpose::Clean(Step::Values(self.cleaner.count))));
+    }
+
+    /// Who has ended by his own times leaves the index. At a logout he has left already.
+    fn leave_index(&mut self, number: u64, items: &[Item<'_>]) {
+        // Questions that were lost have no reply.
+        while self.cleaner.asked.front().is_some_and(|(asked, _)| *asked != number) {
+            self.cleaner.asked.pop_front();
+        }
+        let Some((_, id)) = self.cleaner.asked.pop_front() else { return };
+        let (Some(run), Some((values, [name]))) = (&self.cleaner.run, items.split_first_chunk::<3>()) else { return };
+        let facts = Facts { now: run.now, values: Values::from_items(values), ..Facts::NONE };
+        if let Some(read) = facts.whole()
+            && read.max > 0
+            && facts.left(read) <= 0
+            && let Some(name) = record::name(name)
+        {
+            let command = on_key("SREM", self.keys.index(&name), &[&write_text(read.form, &id)]);
+            self.send(Connection::Commands, command, Some(Purpose::Nothing));
+        }
     }
 
     /// This minute is done: the next one that has come, then the sorted set.

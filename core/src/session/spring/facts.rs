@@ -100,8 +100,8 @@ impl Facts {
         }
     }
 
-    /// When the session is due by its times, in epoch milliseconds.
-    fn left(&self, read: Read) -> i64 {
+    /// For how long the session still lives by its times, in milliseconds; not above 0 if it has ended.
+    pub(super) fn left(&self, read: Read) -> i64 {
         read.last.saturating_add(read.max.saturating_mul(1_000)).saturating_sub(self.now)
     }
 

@@ -39,7 +39,7 @@ impl Found {
         let [name, context] = head;
         let ends: Vec<&str> = config.principal_fields.iter().map(String::as_str).collect();
         let some = |name: &String| !name.is_empty();
-        let named = value(name).and_then(|value| text(value, &[], &[])).filter(some).map(Arc::from);
+        let named = self::name(name).map(Arc::from);
         let context = value(context).and_then(|value| text(value, &["authentication", "principal"], &ends));
         let context: Option<Arc<str>> = context.filter(some).map(Arc::from);
         let indexed = named.clone().or_else(|| context.clone());
@@ -55,6 +55,11 @@ impl Found {
         let cut = items.iter().any(|item| matches!(item, Item::Int(_)));
         Some(Self { principal, indexed, attributes: attributes.collect(), cut })
     }
+}
+
+/// The name in an attribute that is nothing else.
+pub(super) fn name(item: &Item<'_>) -> Option<String> {
+    value(item).and_then(|value| text(value, &[], &[])).filter(|name| !name.is_empty())
 }
 
 /// What is stored; an attribute that was removed is an empty text.

@@ -148,3 +148,26 @@ fn sentinels_lead_to_the_primary_and_to_the_next_one() {
     assert!(unknown.next().starts_with("down"));
     assert!(unknown.log.kept().contains("name no primary \\\"other\\\""), "{}", unknown.log.kept());
 }
+
+#[test]
+fn sentinels_may_ask_for_a_password_of_their_own() {
+    let primary = RedisServer::with(&["--requirepass", "redis pass"]);
+    let lines =
+        "requirepass \"sentinel pass\"\nuser watch on >other ~* &* +@all\nsentinel auth-pass chat \"redis pass\"\n";
+    let sentinel = RedisServer::sentinel_with("chat", primary.port, lines);
+    let url = format!("redis-sentinel://:redis%20pass@127.0.0.1:{}/0?master=chat", sentinel.port);
+    let parsed = || RedisUrl::parse(&url).expect("an address");
+    for (user, password) in [(None, "sentinel pass"), (Some("watch"), "other")] {
+        let login = parsed().with_sentinel_login(user.map(str::to_owned), password.to_owned());
+        assert!(!format!("{login:?} {login}").contains("pass@") && !format!("{login:?}").contains(password));
+        World::with(&RedisOptions::new(login)).wait_for("up commands");
+    }
+    for (login, why) in [
+        (parsed(), "a sentinel says: NOAUTH"),
+        (parsed().with_sentinel_login(None, "wrong".to_owned()), "a sentinel says: WRONGPASS"),
+    ] {
+        let world = World::with(&RedisOptions::new(login));
+        assert!(world.next().starts_with("down"));
+        assert!(world.log.kept().contains(why) && !world.log.kept().contains("wrong\""), "{}", world.log.kept());
+    }
+}

@@ -368,3 +368,41 @@ fn over_tls_only_authorities_that_are_named_are_believed() {
     assert!(other.log.kept().contains("invalid peer certificate"), "{}", other.log.kept());
     std::fs::remove_dir_all(&folder).expect("it is there");
 }
+
+#[test]
+fn over_tls_a_redis_may_ask_who_we_are() {
+    let folder = std::env::temp_dir().join(format!("tethered-mtls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let write = |name: &str| {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
+        let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+        std::fs::write(&certificate, made.cert.pem()).expect("a file can be written");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("a file can be written");
+        (certificate, key)
+    };
+    let (server, client, other) = (write("localhost"), write("tethered"), write("stranger"));
+    let port = super::server::free_port().to_string();
+    let text = |path: &std::path::Path| path.display().to_string();
+    let _redis = RedisServer::with(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &text(&server.0),
+        "--tls-key-file",
+        &text(&server.1),
+        "--tls-ca-cert-file",
+        &text(&client.0),
+        "--tls-auth-clients",
+        "yes",
+    ]);
+    let url = format!("rediss://localhost:{port}");
+    let with = |identity| RedisOptions { authorities: Some(server.0.clone()), identity, ..options(&url) };
+    World::with(&with(Some(client.clone()))).both_up();
+    for identity in [None, Some(other)] {
+        let world = World::with(&with(identity));
+        assert!(world.next().starts_with("down"), "{}", world.log.kept());
+    }
+    let broken = with(Some((client.1.clone(), client.1)));
+    assert!(super::stream::Tls::new(broken.authorities.as_deref(), broken.identity()).is_err());
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
