@@ -158,6 +158,29 @@ pub unsafe extern "C" fn tethered_end(
     })
 }
 
+/// Closes one client with a code and a reason of your own, behind what is queued for it. Its session lives on.
+///
+/// code: 1000 to 4999, such as a Close frame may have; another becomes 1000. reason: UTF-8, at most 123 bytes; a longer one
+/// is cut.
+///
+/// Gives TETHERED_STALE if the client is gone; fails with TETHERED_E_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tethered_close_client(
+    hub: *mut tethered_hub,
+    now: tethered_now,
+    client: u64,
+    code: u32,
+    reason: tethered_slice,
+) -> tethered_status {
+    // SAFETY: the header asks for a hub, and the bytes of `reason`.
+    status(unsafe {
+        boundary::enter(hub, "tethered_close_client", |machine| {
+            let reason = boundary::text(reason, "reason")?;
+            Ok(machine.close_client(now.into(), client, u16::try_from(code).unwrap_or(0), reason))
+        })
+    })
+}
+
 /// The server is going down: no more sockets are taken, each client gets Close 1001, requests under way are answered. Go
 /// on with the loop until stats say that no socket is left, or your patience ends.
 ///

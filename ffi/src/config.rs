@@ -2,7 +2,7 @@
 
 use core::ffi::c_char;
 
-use tethered_core::config::{Config, Endpoint, Login, Store};
+use tethered_core::config::{Config, Endpoint, Login, SockJs, Store};
 use tethered_core::session::spring;
 
 use crate::boundary;
@@ -44,7 +44,9 @@ pub unsafe extern "C" fn tethered_config_init(config: *mut tethered_config, size
 /// redis-serializer, redis-cleanup, redis-principal-attribute, check-interval, sweep-interval, blind-time, and [limits];
 /// besides store ("memory", "redis", "external"), redis-database, relay, decide, requests, guarded (paths below which a
 /// request needs a login), application-prefix, rules ("open", or "sample": nobody sends to topics or queues), and
-/// [[endpoint]] with path, protocol ("stomp", "raw"), login, any-origin, max-message and max-unsent.
+/// [[endpoint]] with path, protocol ("stomp", "raw"), login, any-origin, max-message, max-unsent and sockjs (true: as
+/// TETHERED_ENDPOINT_SOCKJS), with sockjs-websocket, sockjs-jsessionid, sockjs-jsonp, sockjs-stream, sockjs-heartbeat,
+/// sockjs-disconnect-delay and sockjs-client-url.
 ///
 /// Fails with TETHERED_E_ARGUMENT; *config is then left as it was.
 #[unsafe(no_mangle)]
@@ -211,8 +213,8 @@ fn read_endpoint(given: &tethered_endpoint, path: &str) -> Outcome<Endpoint> {
         _ => return Err(wrong("endpoint.kind is none of tethered_endpoint_kind")),
     };
     let (login, none) = (TETHERED_ENDPOINT_LOGIN as u32, TETHERED_ENDPOINT_NO_LOGIN as u32);
-    let any_origin = TETHERED_ENDPOINT_ANY_ORIGIN as u32;
-    if given.flags & !(login | none | any_origin) != 0 {
+    let (any_origin, sockjs) = (TETHERED_ENDPOINT_ANY_ORIGIN as u32, TETHERED_ENDPOINT_SOCKJS as u32);
+    if given.flags & !(login | none | any_origin | sockjs) != 0 {
         return Err(wrong("endpoint.flags has a flag that this library does not know"));
     }
     match (given.flags & login != 0, given.flags & none != 0) {
@@ -224,6 +226,9 @@ fn read_endpoint(given: &tethered_endpoint, path: &str) -> Outcome<Endpoint> {
     endpoint.any_origin = given.flags & any_origin != 0;
     if endpoint.any_origin && endpoint.login == Login::Required {
         return Err(wrong("endpoint.flags: TETHERED_ENDPOINT_ANY_ORIGIN is only for endpoints without login"));
+    }
+    if given.flags & sockjs != 0 {
+        endpoint = endpoint.with_sockjs(SockJs::default());
     }
     if given.max_message != 0 {
         endpoint.message_bytes = Some(given.max_message);

@@ -21,6 +21,9 @@ pub enum tethered_endpoint_flags {
     TETHERED_ENDPOINT_NO_LOGIN = 2,
     /// Any Origin is let in. Only ever for endpoints that read no cookie.
     TETHERED_ENDPOINT_ANY_ORIGIN = 4,
+    /// It is a SockJS service: path is its prefix, plain WebSockets are taken at path + "/websocket", and the transports of
+    /// SockJS 0.3.3 below path.
+    TETHERED_ENDPOINT_SOCKJS = 8,
 }
 
 /// What the host takes part in.
@@ -283,6 +286,20 @@ pub enum tethered_ws_kind {
     TETHERED_WS_PING = 9,
     /// A pong.
     TETHERED_WS_PONG = 10,
+}
+
+/// Frames of a SockJS server.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum tethered_sockjs_frame {
+    /// The first one: o.
+    TETHERED_SOCKJS_OPEN = 1,
+    /// The server is there: h.
+    TETHERED_SOCKJS_HEART_BEAT = 2,
+    /// Messages: a["one","two"].
+    TETHERED_SOCKJS_MESSAGES = 3,
+    /// The last one: c[code,"reason"].
+    TETHERED_SOCKJS_CLOSE = 4,
 }
 
 /// Commands of STOMP, and what comes between frames.

@@ -18,6 +18,7 @@ mod kinds;
 mod log;
 mod machine;
 mod redis;
+mod sockjs;
 mod status;
 mod stomp;
 mod toml;
@@ -26,8 +27,8 @@ mod version;
 mod ws;
 
 pub use app::{
-    tethered_answer, tethered_drain, tethered_end, tethered_log_next, tethered_publish, tethered_send,
-    tethered_stats_get,
+    tethered_answer, tethered_close_client, tethered_drain, tethered_end, tethered_log_next, tethered_publish,
+    tethered_send, tethered_stats_get,
 };
 pub use boundary::{tethered_hub, tethered_stomp_decoder, tethered_ws_decoder};
 pub use config::{tethered_config_check, tethered_config_init, tethered_config_parse};
@@ -42,13 +43,14 @@ pub use hub::{
 pub use kinds::{
     tethered_action_kind, tethered_cause, tethered_change, tethered_config_flags, tethered_connection,
     tethered_endpoint_flags, tethered_endpoint_kind, tethered_fate, tethered_follows, tethered_level,
-    tethered_message_kind, tethered_peer_flags, tethered_reply_kind, tethered_role, tethered_stomp_command,
-    tethered_store, tethered_verdict, tethered_who, tethered_ws_kind,
+    tethered_message_kind, tethered_peer_flags, tethered_reply_kind, tethered_role, tethered_sockjs_frame,
+    tethered_stomp_command, tethered_store, tethered_verdict, tethered_who, tethered_ws_kind,
 };
 pub use redis::{
     tethered_announce, tethered_connected, tethered_disconnected, tethered_notice, tethered_notices, tethered_relayed,
     tethered_reply, tethered_session_notice,
 };
+pub use sockjs::{tethered_sockjs_decode, tethered_sockjs_encode};
 pub use status::{tethered_status, tethered_status_code, tethered_strerror};
 pub use stomp::{
     tethered_stomp_decode, tethered_stomp_decoder_free, tethered_stomp_decoder_new, tethered_stomp_encode,

@@ -1,7 +1,7 @@
 //! A configuration as TOML.
 
 use tethered_core::config::named::{self, Refused, nearest, value};
-use tethered_core::config::{Config, Endpoint, Login};
+use tethered_core::config::{Config, Endpoint, Login, SockJs};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -121,14 +121,17 @@ impl File<'_> {
                     let most = size().map_err(refused)?;
                     endpoint.out_bytes = Some(usize::try_from(most).unwrap_or(usize::MAX));
                 }
+                "sockjs" => {
+                    let on = switch(value).map_err(refused)?;
+                    endpoint.sockjs = on.then(|| endpoint.sockjs.take().unwrap_or_default());
+                }
+                key if key.starts_with("sockjs-") && SOCKJS.contains(&key) => {
+                    sockjs(endpoint.sockjs.get_or_insert_default(), key, value).map_err(refused)?;
+                }
                 other => {
-                    let names = ["path", "protocol", "login", "any-origin", "max-message", "max-unsent"];
-                    return Err(self.unknown(
-                        *at,
-                        "setting of an endpoint",
-                        other,
-                        nearest_of(other, names.into_iter()),
-                    ));
+                    let names = ["path", "protocol", "login", "any-origin", "max-message", "max-unsent", "sockjs"];
+                    let names = names.into_iter().chain(SOCKJS);
+                    return Err(self.unknown(*at, "setting of an endpoint", other, nearest_of(other, names)));
                 }
             }
         }
@@ -143,6 +146,33 @@ impl File<'_> {
         self.fault(start, &format!("there is no {what} \"{}\"{hint}", key.escape_debug()))
     }
 }
+
+/// One of the settings of a SockJS service.
+fn sockjs(service: &mut SockJs, key: &str, value: &DeValue<'_>) -> Result<(), Refused> {
+    let text = || scalar(value).ok_or_else(|| Refused(ONE_VALUE.to_owned()));
+    match key {
+        "sockjs-websocket" => service.websocket = switch(value)?,
+        "sockjs-jsessionid" => service.jsessionid = switch(value)?,
+        "sockjs-jsonp" => service.jsonp = switch(value)?,
+        "sockjs-stream" => {
+            service.stream_bytes = usize::try_from(value::size_bytes(&text()?)?).unwrap_or(usize::MAX);
+        }
+        "sockjs-heartbeat" => service.heart_beat_ms = value::duration_ms(&text()?)?,
+        "sockjs-disconnect-delay" => service.disconnect_delay_ms = value::duration_ms(&text()?)?,
+        _ => service.client_url = text()?,
+    }
+    Ok(())
+}
+
+const SOCKJS: [&str; 7] = [
+    "sockjs-websocket",
+    "sockjs-jsessionid",
+    "sockjs-jsonp",
+    "sockjs-stream",
+    "sockjs-heartbeat",
+    "sockjs-disconnect-delay",
+    "sockjs-client-url",
+];
 
 fn nearest_of<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     nearest(key, names)
@@ -227,6 +257,12 @@ protocol = "raw"
 any-origin = true
 max-message = "16MiB"
 max-unsent = "32MiB"
+
+[[endpoint]]
+path = "/messages"
+sockjs = true
+sockjs-heartbeat = "2s"
+sockjs-stream = "1MiB"
 "#,
         )
         .unwrap();
@@ -235,9 +271,18 @@ max-unsent = "32MiB"
         assert!(matches!(&config.store, Store::Spring(spring) if spring.namespace == "chat"));
         assert_eq!((config.limits.total, config.limits.stomp.frame_bytes), (50_000, 1 << 20));
         let paths: Vec<_> = config.endpoints.iter().map(|at| (at.path.as_str(), at.protocol, at.login)).collect();
-        assert_eq!(paths, [("/stomp", Protocol::Stomp, Login::Required), ("/echo", Protocol::Raw, Login::None)]);
+        assert_eq!(
+            paths,
+            [
+                ("/stomp", Protocol::Stomp, Login::Required),
+                ("/echo", Protocol::Raw, Login::None),
+                ("/messages", Protocol::Stomp, Login::Required)
+            ]
+        );
         let echo = &config.endpoints[1];
         assert_eq!((echo.message_bytes, echo.out_bytes, echo.any_origin), (Some(16 << 20), Some(32 << 20), true));
+        let service = config.endpoints[2].sockjs.as_ref().unwrap();
+        assert_eq!((service.heart_beat_ms, service.stream_bytes), (2_000, 1 << 20));
         assert!(config.guarded.is_empty());
         assert_eq!(config.validate(), Ok(()));
     }

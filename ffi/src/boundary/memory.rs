@@ -63,6 +63,22 @@ pub(crate) unsafe fn room<'a>(ptr: *mut u8, len: usize, what: &str) -> Outcome<&
     Ok(unsafe { slice::from_raw_parts_mut(ptr.cast(), len) })
 }
 
+/// Room for numbers; its contents are not looked at.
+///
+/// # Safety
+/// If the length can be and the pointer is not NULL, that many numbers are writable there, and nobody else touches them
+/// while the result lives.
+pub(crate) unsafe fn numbers<'a>(ptr: *mut usize, len: usize, what: &str) -> Outcome<&'a mut [MaybeUninit<usize>]> {
+    if !fits(ptr, len, what)? {
+        return Ok(&mut []);
+    }
+    if !ptr.is_aligned() {
+        return Err(wrong(format!("{what} is not aligned")));
+    }
+    // SAFETY: not NULL, aligned, no longer than a slice can be, the caller's alone; what may be uninitialised is said to be.
+    Ok(unsafe { slice::from_raw_parts_mut(ptr.cast(), len) })
+}
+
 /// The caller's array of slices to be filled; its contents are not looked at.
 ///
 /// # Safety

@@ -211,6 +211,12 @@ impl Machine {
         self.hub.end(now, who, cause) as u64
     }
 
+    pub(crate) fn close_client(&mut self, now: Now, client: u64, code: u16, reason: &str) -> tethered_status_code {
+        self.now = now;
+        let there = self.hub.close_client(now, ClientId::from_raw(client), code, reason);
+        if there { TETHERED_OK } else { TETHERED_STALE }
+    }
+
     pub(crate) fn drain(&mut self, now: Now) {
         self.now = now;
         self.hub.drain(now);

@@ -11,7 +11,7 @@
 
 #define CHECK(condition) ((condition) ? (void)0 : failed(__FILE__, __LINE__, #condition))
 
-static inline void failed(const char *file, int line, const char *condition) {
+_Noreturn static inline void failed(const char *file, int line, const char *condition) {
   fprintf(stderr, "%s:%d: %s\n", file, line, condition);
   exit(1);
 }

@@ -221,6 +221,56 @@ static void what_is_written_is_read(void) {
   CHECK(tethered_stomp_encode(12, TETHERED_STOMP_SEND, &bad, 1, text(""), out, sizeof out, &len) == TETHERED_E_ARGUMENT);
 }
 
+static void sockjs_frames(void) {
+  const tethered_slice texts[2] = {text("a\"b"), text("\xc3\xa9")}, reason = text("Go away!");
+  struct {
+    uint32_t frame, code;
+    const tethered_slice *texts;
+    size_t n;
+    const char *expected;
+  } cases[] = {{TETHERED_SOCKJS_OPEN, 0, NULL, 0, "o"},
+               {TETHERED_SOCKJS_HEART_BEAT, 0, NULL, 0, "h"},
+               {TETHERED_SOCKJS_MESSAGES, 0, texts, 2, "a[\"a\\\"b\",\"\xc3\xa9\"]"},
+               {TETHERED_SOCKJS_MESSAGES, 0, NULL, 0, "a[]"},
+               {TETHERED_SOCKJS_CLOSE, 3000, &reason, 1, "c[3000,\"Go away!\"]"}};
+  uint8_t out[64];
+  size_t len = 0;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    size_t expected = strlen(cases[i].expected);
+    CHECK(tethered_sockjs_encode(cases[i].frame, cases[i].texts, cases[i].n, cases[i].code, NULL, 0, &len) == TETHERED_MORE);
+    CHECK(len == expected);
+    uint8_t *room = exact(out, len);
+    CHECK(tethered_sockjs_encode(cases[i].frame, cases[i].texts, cases[i].n, cases[i].code, room, len - 1, &len) == TETHERED_MORE);
+    CHECK(tethered_sockjs_encode(cases[i].frame, cases[i].texts, cases[i].n, cases[i].code, room, len, &len) == TETHERED_OK);
+    CHECK(memcmp(room, cases[i].expected, len) == 0);
+    free(room);
+  }
+  CHECK(tethered_sockjs_encode(0, NULL, 0, 0, out, sizeof out, &len) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sockjs_encode(TETHERED_SOCKJS_OPEN, texts, 1, 0, out, sizeof out, &len) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sockjs_encode(TETHERED_SOCKJS_CLOSE, NULL, 0, 65536, out, sizeof out, &len) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sockjs_encode(TETHERED_SOCKJS_MESSAGES, NULL, 1, 0, out, sizeof out, &len) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sockjs_encode(TETHERED_SOCKJS_OPEN, NULL, 0, 0, out, sizeof out, NULL) == TETHERED_E_ARGUMENT);
+}
+
+static void sockjs_messages(void) {
+  static const char json[] = " [\"one\", \"t\\u00e9\\n\", \"\"] ";
+  uint8_t *bytes = exact(json, sizeof json - 1), *out = exact(json, sizeof json - 1);
+  size_t ends[3] = {0}, count = 0;
+  CHECK(tethered_sockjs_decode(bytes, sizeof json - 1, out, ends, 2, &count) == TETHERED_MORE && count == 3);
+  CHECK(tethered_sockjs_decode(bytes, sizeof json - 1, out, ends, 3, &count) == TETHERED_OK && count == 3);
+  CHECK(ends[0] == 3 && ends[1] == 7 && ends[2] == 7 && memcmp(out, "onet\xc3\xa9\n", 7) == 0);
+  CHECK(tethered_sockjs_decode(bytes, 3, out, ends, 3, &count) == TETHERED_E_PROTOCOL);
+  CHECK(tethered_sockjs_decode((const uint8_t *)"[1]", 3, out, ends, 3, &count) == TETHERED_E_PROTOCOL);
+  CHECK(tethered_sockjs_decode(NULL, 0, out, ends, 3, &count) == TETHERED_E_PROTOCOL);
+  CHECK(tethered_sockjs_decode(NULL, 3, out, ends, 3, &count) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sockjs_decode(bytes, sizeof json - 1, NULL, ends, 3, &count) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sockjs_decode(bytes, sizeof json - 1, out, NULL, 3, &count) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sockjs_decode(bytes, sizeof json - 1, out, ends, 3, NULL) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sockjs_decode((const uint8_t *)"[]", 2, NULL, NULL, 0, &count) == TETHERED_E_ARGUMENT || count == 0);
+  free(bytes);
+  free(out);
+}
+
 /* A handle of one kind is none of another. */
 static void handles_are_not_mixed_up(void) {
   tethered_ws_decoder *ws = NULL;
@@ -248,6 +298,8 @@ int main(void) {
   stomp_in_every_cut();
   what_is_wrong_with_stomp();
   what_is_written_is_read();
+  sockjs_frames();
+  sockjs_messages();
   handles_are_not_mixed_up();
   CHECK(errno == 77);
   puts("ok");

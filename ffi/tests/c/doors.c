@@ -177,6 +177,61 @@ static void a_session_and_nothing_else(void) {
   tethered_slice who = {(const uint8_t *)&echo, sizeof echo};
   CHECK(tethered_end(hub, at(3000001), TETHERED_WHO_CLIENT, who, text(""), TETHERED_CAUSE_REVOKED, &ended) == TETHERED_OK);
   CHECK(ended == 1 && expect(hub, TETHERED_LEFT).id == echo && expect(hub, TETHERED_CLOSE).socket == socket);
+  /* The same with a code of the host's own. */
+  socket = join(hub, 7, "/echo", "", &echo);
+  expect(hub, TETHERED_JOINED);
+  CHECK(tethered_close_client(hub, at(3000002), echo, 4001, text("enough")) == TETHERED_OK);
+  expect(hub, TETHERED_LEFT);
+  close = expect(hub, TETHERED_CLOSE);
+  CHECK(close.socket == socket && close.flags == 4001 && is(close.data, "enough"));
+  CHECK(tethered_close_client(hub, at(3000002), echo, 4001, text("")) == TETHERED_STALE);
+  CHECK(tethered_close_client(hub, at(3000002), echo, 4001, text("\xff")) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_close_client(NULL, at(3000002), echo, 4001, text("")) == TETHERED_E_ARGUMENT);
+  tethered_hub_free(hub);
+}
+
+/* A client that streams: its response ends in pieces, and what it says comes with other requests. */
+static void sockjs_through_the_host_s_http(void) {
+  tethered_hub *hub = hub_of("[[endpoint]]\npath = \"/chat\"\nprotocol = \"raw\"\nsockjs = true\n");
+  const tethered_header host = header("Host", "h");
+  tethered_slice slice;
+  uint64_t receiver = ask(hub, 11, "POST", "/chat/000/abc/xhr_streaming", &host, 1, "");
+  tethered_action answer = expect(hub, TETHERED_RESPONSE), action;
+  CHECK(answer.socket == receiver && answer.id == 200 && answer.flags == TETHERED_FOLLOWS_BODY && answer.data.len == 0);
+  char body[4096] = "";
+  uint64_t client = 0;
+  while (tethered_poll(hub, &action, sizeof action, 1, NULL) == 1) {
+    if (action.kind == TETHERED_JOINED) client = action.id;
+    if (action.kind == TETHERED_WRITE)
+      while (tethered_output(hub, receiver, &slice, 1) == 1) {
+        strncat(body, (const char *)slice.ptr, slice.len);
+        CHECK(tethered_sent(hub, at(2), receiver, slice.len) == TETHERED_OK);
+      }
+  }
+  CHECK(client != 0 && strlen(body) > 2048 && strcmp(body + strlen(body) - 3, "\no\n") == 0);
+  uint64_t sender = ask(hub, 12, "POST", "/chat/000/abc/xhr_send", &host, 1, "[\"hello\"]");
+  int delivered = 0, answered = 0;
+  while (tethered_poll(hub, &action, sizeof action, 1, NULL) == 1) {
+    if (action.kind == TETHERED_DELIVER) delivered += is(action.data, "hello") && action.id == client;
+    if (action.kind == TETHERED_RESPONSE) answered += action.socket == sender && action.id == 204;
+  }
+  CHECK(delivered == 1 && answered == 1);
+  CHECK(tethered_send(hub, at(3), client, TETHERED_TEXT, text("back")) == TETHERED_OK);
+  expect(hub, TETHERED_WRITE);
+  CHECK(tethered_output(hub, receiver, &slice, 1) == 1 && begins(slice, "a[\"back\"]\n"));
+  CHECK(tethered_sent(hub, at(3), receiver, slice.len) == TETHERED_OK);
+  CHECK(tethered_close_client(hub, at(4), client, 3000, text("done")) == TETHERED_OK);
+  int shut = 0, closed_ = 0;
+  while (tethered_poll(hub, &action, sizeof action, 1, NULL) == 1) {
+    if (action.kind == TETHERED_WRITE)
+      while (tethered_output(hub, receiver, &slice, 1) == 1) {
+        CHECK(begins(slice, "c[3000,\"done\"]\n"));
+        CHECK(tethered_sent(hub, at(4), receiver, slice.len) == TETHERED_OK);
+      }
+    if (action.kind == TETHERED_SHUTDOWN) shut++, CHECK(closed_ == 0);
+    if (action.kind == TETHERED_CLOSE) closed_++, CHECK(action.socket == receiver && shut == 1);
+  }
+  CHECK(shut == 1 && closed_ == 1);
   tethered_hub_free(hub);
 }
 
@@ -367,6 +422,7 @@ int main(void) {
   behind_a_101_come_frames();
   whole_messages_in_and_out();
   a_session_and_nothing_else();
+  sockjs_through_the_host_s_http();
   who_does_not_get_in();
   the_host_decides();
   what_cannot_be();
