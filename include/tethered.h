@@ -211,6 +211,11 @@ enum tethered_endpoint_flags
    * Any Origin is let in. Only ever for endpoints that read no cookie.
    */
   TETHERED_ENDPOINT_ANY_ORIGIN = 4,
+  /**
+   * It is a SockJS service: path is its prefix, plain WebSockets are taken at path + "/websocket", and the transports of
+   * SockJS 0.3.3 below path.
+   */
+  TETHERED_ENDPOINT_SOCKJS = 8,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -795,6 +800,39 @@ enum tethered_ws_kind
 typedef enum tethered_ws_kind tethered_ws_kind;
 #else
 typedef uint32_t tethered_ws_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Frames of a SockJS server.
+ */
+enum tethered_sockjs_frame
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The first one: o.
+   */
+  TETHERED_SOCKJS_OPEN = 1,
+  /**
+   * The server is there: h.
+   */
+  TETHERED_SOCKJS_HEART_BEAT = 2,
+  /**
+   * Messages: a["one","two"].
+   */
+  TETHERED_SOCKJS_MESSAGES = 3,
+  /**
+   * The last one: c[code,"reason"].
+   */
+  TETHERED_SOCKJS_CLOSE = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tethered_sockjs_frame tethered_sockjs_frame;
+#else
+typedef uint32_t tethered_sockjs_frame;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -1455,7 +1493,9 @@ void tethered_config_init(struct tethered_config *config, size_t size);
  * redis-serializer, redis-cleanup, redis-principal-attribute, check-interval, sweep-interval, blind-time, and [limits];
  * besides store ("memory", "redis", "external"), redis-database, relay, decide, requests, guarded (paths below which a
  * request needs a login), application-prefix, rules ("open", or "sample": nobody sends to topics or queues), and
- * [[endpoint]] with path, protocol ("stomp", "raw"), login, any-origin, max-message and max-unsent.
+ * [[endpoint]] with path, protocol ("stomp", "raw"), login, any-origin, max-message, max-unsent and sockjs (true: as
+ * TETHERED_ENDPOINT_SOCKJS), with sockjs-websocket, sockjs-jsessionid, sockjs-jsonp, sockjs-stream, sockjs-heartbeat,
+ * sockjs-disconnect-delay and sockjs-client-url.
  *
  * Fails with TETHERED_E_ARGUMENT; *config is then left as it was.
  */
@@ -1765,6 +1805,20 @@ tethered_status tethered_end(struct tethered_hub *hub,
                              uint64_t *ended);
 
 /**
+ * Closes one client with a code and a reason of your own, behind what is queued for it. Its session lives on.
+ *
+ * code: 1000 to 4999, such as a Close frame may have; another becomes 1000. reason: UTF-8, at most 123 bytes; a longer one
+ * is cut.
+ *
+ * Gives TETHERED_STALE if the client is gone; fails with TETHERED_E_ARGUMENT.
+ */
+tethered_status tethered_close_client(struct tethered_hub *hub,
+                                      struct tethered_now now,
+                                      uint64_t client,
+                                      uint32_t code,
+                                      struct tethered_slice reason);
+
+/**
  * The server is going down: no more sockets are taken, each client gets Close 1001, requests under way are answered. Go
  * on with the loop until stats say that no socket is left, or your patience ends.
  *
@@ -2015,6 +2069,40 @@ tethered_status tethered_stomp_encode(uint32_t version,
                                       uint8_t *out,
                                       size_t capacity,
                                       size_t *len);
+
+/**
+ * Writes a frame of a SockJS server: what goes out as a WebSocket message, or is wrapped by another transport.
+ *
+ * frame: one of tethered_sockjs_frame. messages: n_messages texts for TETHERED_SOCKJS_MESSAGES; the one reason for
+ * TETHERED_SOCKJS_CLOSE, else none. What is not UTF-8 in them becomes U+FFFD. code: of TETHERED_SOCKJS_CLOSE.
+ * out, capacity: room for the frame. len: where it is put how many bytes it has.
+ *
+ * Gives TETHERED_MORE if the room is too small: nothing is written then, and *len is what is needed; fails with
+ * TETHERED_E_ARGUMENT.
+ */
+tethered_status tethered_sockjs_encode(uint32_t frame,
+                                       const struct tethered_slice *messages,
+                                       size_t n_messages,
+                                       uint32_t code,
+                                       uint8_t *out,
+                                       size_t capacity,
+                                       size_t *len);
+
+/**
+ * Reads what a SockJS client sends: an array of strings in JSON.
+ *
+ * bytes, len: all of it. out: room for len bytes, where the texts are put one behind the other. ends: room for capacity
+ * numbers: where each text ends in out, and the next one begins. count: where it is put how many texts there are.
+ *
+ * Gives TETHERED_MORE if there are more than capacity: *count is what is needed. Fails with TETHERED_E_PROTOCOL (no array
+ * of strings, or one with a lone surrogate) and TETHERED_E_ARGUMENT.
+ */
+tethered_status tethered_sockjs_decode(const uint8_t *bytes,
+                                       size_t len,
+                                       uint8_t *out,
+                                       size_t *ends,
+                                       size_t capacity,
+                                       size_t *count);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -135,19 +135,18 @@ fn structs(header: &str) -> Vec<(&str, Vec<&str>)> {
 /// A library of these functions that do nothing: its types are those of the header, whatever the real one was built with.
 fn stubs(name: &str, header: &str) -> PathBuf {
     let mut source = header.to_owned();
-    let mut rest = header;
-    while let Some(at) = rest.find("(") {
-        let line = rest[..at].rfind('\n').map_or(0, |line| line + 1);
-        let (before, end) = (&rest[line..at], rest[at..].find(';').map_or(rest.len(), |end| at + end));
-        let declares = before.starts_with(|c: char| c.is_ascii_lowercase())
-            && before.contains(" ")
-            && before.contains("tethered_");
-        if declares && !before.starts_with("typedef") {
-            source.push_str(&format!("\n{} {{ __builtin_trap(); }}\n", &rest[line..end]));
-            rest = &rest[end..];
-        } else {
-            rest = &rest[at + 1..];
+    let mut lines = header.lines();
+    while let Some(line) = lines.next() {
+        let declares = line.starts_with(|c: char| c.is_ascii_lowercase()) && line.contains(" tethered_")
+            || line.starts_with("const char *tethered_");
+        if !declares || !line.contains('(') || line.starts_with("typedef") {
+            continue;
         }
+        let mut declaration = line.to_owned();
+        while !declaration.ends_with(';') {
+            declaration.push_str(lines.next().expect("a declaration ends"));
+        }
+        source.push_str(&format!("\n{} {{ __builtin_trap(); }}\n", declaration.trim_end_matches(';')));
     }
     let (file, library) = (scratch(&format!("stubs-{name}.c")), scratch(&format!("libstubs-{name}.so")));
     fs::write(&file, source).expect("a source can be written");

@@ -130,5 +130,18 @@ fn generate() -> String {
 }
 
 /// What stands in the header, in its order.
-const SOURCES: [&str; 13] =
-    ["version", "status", "kinds", "types", "boundary/handle", "config", "hub", "doors", "app", "redis", "ws", "stomp", "sockjs"];
+const SOURCES: [&str; 13] = [
+    "version",
+    "status",
+    "kinds",
+    "types",
+    "boundary/handle",
+    "config",
+    "hub",
+    "doors",
+    "app",
+    "redis",
+    "ws",
+    "stomp",
+    "sockjs",
+];

@@ -170,7 +170,7 @@ static void a12_a13_configurations(void) {
   }
   two[1].path = text("/b");
   two[1].kind = 99, CHECK(try_config(&good, sizeof good) == TETHERED_E_ARGUMENT), two[1].kind = TETHERED_ENDPOINT_RAW;
-  two[1].flags = 8, CHECK(try_config(&good, sizeof good) == TETHERED_E_ARGUMENT), two[1].flags = 0;
+  two[1].flags = 16, CHECK(try_config(&good, sizeof good) == TETHERED_E_ARGUMENT), two[1].flags = 0;
   CHECK(try_config(&good, sizeof good) == TETHERED_OK);
 }
 

@@ -29,13 +29,13 @@ static void give_back(void) {
 }
 
 static const char *const WORDS[] = {
-    "/stomp", "/echo", "/own", "/page", "GET", "POST", "rob", "abc", "/topic/a", "/app/x", "/queue/q", "Host", "Cookie", "h",
+    "/stomp", "/echo", "/own", "/page", "/echo/0/a/xhr", "/echo/0/a/xhr_send", "[\"x\"]", "GET", "POST", "rob", "abc", "/topic/a", "/app/x", "/queue/q", "Host", "Cookie", "h",
     "SESSION=YWJj", "Upgrade", "websocket", "Connection", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key",
     "dGhlIHNhbXBsZSBub25jZQ==", "content-type", "__keyevent@0__:del", "spring:session:sessions:abc", "\r\n", "\xff", "",
-    "GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    "GET /stomp HTTP/1.1\r\nHost: h\r\nCookie: SESSION=YWJj\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    ("GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+    ("GET /stomp HTTP/1.1\r\nHost: h\r\nCookie: SESSION=YWJj\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
     "CONNECT\naccept-version:1.2\nhost:h\n\n", "SUBSCRIBE\nid:0\ndestination:/topic/a\n\n",
     "SEND\ndestination:/topic/a\n\nx", "DISCONNECT\nreceipt:r\n\n"};
 enum { N_WORDS = sizeof WORDS / sizeof WORDS[0] };
@@ -100,10 +100,12 @@ static size_t some_headers(void) {
 }
 
 static const char *const HOUSES[] = {
-    "requests = true\nrelay = true\n[[endpoint]]\npath = \"/stomp\"\n[[endpoint]]\npath = \"/echo\"\nprotocol = \"raw\"\n"
-    "[[endpoint]]\npath = \"/own\"\nprotocol = \"raw\"\nlogin = true\n[limits]\nTOTAL = 40\nOUT_BYTES = 4000\n",
-    "store = \"external\"\ndecide = true\n[[endpoint]]\npath = \"/stomp\"\n[[endpoint]]\npath = \"/own\"\nprotocol = \"raw\"\nlogin = true\n",
-    "store = \"redis\"\nrequests = true\n[[endpoint]]\npath = \"/stomp\"\n[[endpoint]]\npath = \"/own\"\nprotocol = \"raw\"\nlogin = true\n"};
+    ("requests = true\nrelay = true\n[[endpoint]]\npath = \"/stomp\"\n[[endpoint]]\npath = \"/echo\"\nprotocol = \"raw\"\n"
+     "sockjs = true\n[[endpoint]]\npath = \"/own\"\nprotocol = \"raw\"\nlogin = true\n[limits]\nTOTAL = 40\nOUT_BYTES = 4000\n"),
+    ("store = \"external\"\ndecide = true\n[[endpoint]]\npath = \"/stomp\"\n[[endpoint]]\npath = \"/own\"\nprotocol = \"raw\"\n"
+     "login = true\n"),
+    ("store = \"redis\"\nrequests = true\n[[endpoint]]\npath = \"/stomp\"\n[[endpoint]]\npath = \"/own\"\nprotocol = \"raw\"\n"
+     "login = true\n")};
 
 static tethered_hub *hubs[2];
 static tethered_ws_decoder *ws;
