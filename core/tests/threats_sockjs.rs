@@ -513,3 +513,39 @@ fn j14_only_who_is_let_in_may_read() {
     assert_eq!(server.fetch("GET", &format!("{MINE}/jsonp?c=c"), &cookie(&login), "").status, 404);
     assert_eq!(server.fetch("POST", &format!("{MINE}/jsonp_send"), &cookie(&login), "[]").status, 404);
 }
+
+#[test]
+fn j06_who_comes_next_waits_for_the_answer_before_to_be_taken_or_lost() {
+    let mut server = server();
+    let client = open(&mut server, OPEN);
+    let first = wait_for(&mut server, OPEN, "");
+    server.stall(first, 0);
+    say(&mut server, client, "one");
+    let second = wait_for(&mut server, OPEN, "");
+    say(&mut server, client, "two");
+    assert_eq!(server.output(second), b"", "it would overtake the first");
+    assert_eq!(server.poll(OPEN, ""), STILL_OPEN);
+    server.hang_up(first);
+    assert_eq!(server.left(), [Cause::Peer]);
+    assert_eq!(answered(&mut server, second), INTERRUPTED);
+    server.wait(5_016);
+}
+
+#[test]
+fn j15_the_end_of_a_login_reaches_an_answer_that_the_next_one_waits_for() {
+    let mut server = server();
+    let login = server.log_in("rob");
+    connect(&mut server, MINE, &login);
+    subscribe(&mut server, MINE, &login, "/topic/x");
+    let first = wait_for(&mut server, MINE, &login);
+    server.stall(first, 0);
+    let message = tethered_core::hub::Message { body: b"a secret", ..Default::default() };
+    server.hub.publish(server.now(), tethered_core::hub::To::Destination("/topic/x"), &message);
+    server.work();
+    let second = wait_for(&mut server, MINE, &login);
+    server.log_out(&login);
+    server.unstall(first);
+    assert!(answered(&mut server, first).starts_with("c[1008,"));
+    assert!(answered(&mut server, second).starts_with("c[1008,"));
+    server.wait(5_016);
+}

@@ -3,5 +3,7 @@
 
 pub mod http_head;
 pub mod hub_ops;
+pub mod sockjs_body;
+pub mod sockjs_channel;
 pub mod stomp_frame;
 pub mod ws_frame;

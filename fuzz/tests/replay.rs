@@ -34,3 +34,24 @@ fn stomp_frame() {
 fn hub_ops() {
     replay("hub_ops", tethered_fuzz::hub_ops::run);
 }
+
+#[test]
+fn sockjs_body() {
+    replay("sockjs_body", tethered_fuzz::sockjs_body::run);
+}
+
+#[test]
+fn sockjs_channel() {
+    replay("sockjs_channel", tethered_fuzz::sockjs_channel::run);
+    // And a good many that nobody chose.
+    let mut state = 1_u64;
+    for _ in 0..200 {
+        let bytes: Vec<u8> = (0..120)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 56) as u8
+            })
+            .collect();
+        tethered_fuzz::sockjs_channel::run(&bytes);
+    }
+}

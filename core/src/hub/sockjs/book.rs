@@ -46,6 +46,8 @@ pub(in crate::hub) struct Seat {
 pub(super) struct Busy {
     /// Requests that bring messages, and wait until those may be heard.
     pub(super) senders: VecDeque<SocketId>,
+    /// A request that is to receive once the answer to the one before it was taken.
+    pub(super) next: Option<SocketId>,
     /// A STOMP frame of which more is to come.
     pub(super) stomp: UnfinishedStomp,
     /// The token that CONNECT, which has not come yet, must carry.
@@ -211,7 +213,7 @@ impl Channels {
 
 impl Busy {
     fn is_idle(&self) -> bool {
-        self.senders.is_empty() && self.token.is_none() && self.stomp.is_idle()
+        self.senders.is_empty() && self.next.is_none() && self.token.is_none() && self.stomp.is_idle()
     }
 }
 

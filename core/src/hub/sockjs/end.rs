@@ -145,6 +145,7 @@ impl Hub {
             self.channels.forms.release(form);
         }
         self.arm_channel(channel);
+        self.call_next(channel);
     }
 
     /// The server is going down.

@@ -9,6 +9,7 @@ use crate::config::{Login, Protocol};
 use crate::http::{self, Refusal};
 use crate::hub::socket::{Mark, NONE, Phase, Role};
 use crate::hub::{Action, Follows, Hub};
+use crate::ids::SocketId;
 use crate::sockjs::{self, Channel, Transport, Turned};
 
 impl Hub {
@@ -96,11 +97,13 @@ impl Hub {
     /// The request on this socket wants the frames of this channel.
     pub(super) fn receive(&mut self, slot: u32, channel: u32, transport: Transport) {
         let (now, id) = (self.now.mono, self.socket_id(slot));
+        let Some(after) = self.comes_after(id, channel) else { return };
         let form = self.form_of(slot, transport);
         let Some(sockjs) = self.sockjs_of(slot) else { return };
         let limit = transport.streams().then_some(sockjs.stream_bytes);
         let Some(it) = self.channels.get_mut(channel) else { return };
-        let turned: Option<Vec<u8>> = match it.channel.attach(id, limit) {
+        let attached = if after { Err(Turned::StillOpen) } else { it.channel.attach(id, limit) };
+        let turned: Option<Vec<u8>> = match attached {
             Ok(()) => None,
             Err(Turned::StillOpen) => Some(sockjs::STILL_OPEN.into()),
             Err(Turned::Over(frame)) => Some(frame.into()),
@@ -143,6 +146,32 @@ impl Hub {
             self.read_on(slot);
         }
         self.cool(slot);
+    }
+
+    /// Whether a receiver comes behind another one whose answer is written, but not taken: `None`, it waits until that is;
+    /// or there is such a one already. If the first connection ends before, so does the channel: nobody counts as told.
+    fn comes_after(&mut self, id: SocketId, channel: u32) -> Option<bool> {
+        let it = self.channels.get(channel)?;
+        if it.channel.receiver().is_none() || it.channel.is_awaited() || it.channel.is_over() {
+            return Some(false);
+        }
+        let next = it.busy.as_ref().and_then(|busy| busy.next);
+        if next.is_some_and(|next| self.live(next).is_some()) {
+            return Some(true);
+        }
+        self.channels.busy(channel)?.next = Some(id);
+        None
+    }
+
+    /// The receiver of this channel is gone: the one that waits is next.
+    pub(super) fn call_next(&mut self, channel: u32) {
+        let next = self.channels.get_mut(channel).and_then(|it| it.busy.as_mut()).and_then(|busy| busy.next.take());
+        self.channels.cool(channel);
+        if let Some(slot) = next.and_then(|next| self.live(next))
+            && let Some(super::Errand::Channel(transport)) = self.pending(slot).and_then(|pending| pending.errand)
+        {
+            self.go_to_channel(slot, transport);
+        }
     }
 
     /// Answers the request on this socket with one frame, whatever its transport.
@@ -275,6 +304,7 @@ impl Hub {
             self.channels.forms.release(form);
             self.settle(channel);
             self.arm_channel(channel);
+            self.call_next(channel);
         }
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         let stays = socket.stays() && !self.draining;

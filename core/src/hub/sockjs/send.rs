@@ -204,6 +204,11 @@ impl Hub {
     pub(super) fn refuse_senders(&mut self, channel: u32) {
         let busy = self.channels.get_mut(channel).and_then(|it| it.busy.take());
         let Some(busy) = busy else { return };
+        if busy.next.is_some()
+            && let Some(fresh) = self.channels.busy(channel)
+        {
+            fresh.next = busy.next;
+        }
         self.buffered = self.buffered.saturating_sub(busy.stomp.frame.len());
         for socket in busy.senders {
             if let Some(slot) = self.live(socket) {
