@@ -5,6 +5,9 @@ setup() {
     local missing=()
     need() { [ -e "$1" ] || command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
     need cc build-essential
+    need clang clang
+    ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a >/dev/null 2>&1 || missing+=(libclang-rt-14-dev)
+    need abidiff abigail-tools
     need valgrind valgrind
     need node nodejs
     need npm npm
@@ -33,6 +36,10 @@ setup() {
     if ! command -v cargo >/dev/null || ! cargo clippy --version >/dev/null 2>&1 || ! cargo fmt --version >/dev/null 2>&1; then
         echo "missing: Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or later with clippy and rustfmt, from https://rustup.rs"
         exit 2
+    fi
+    if ! cargo +nightly --version >/dev/null 2>&1; then
+        rustup toolchain install nightly --profile minimal --no-self-update >>"$logs/setup.log" 2>&1 ||
+            { echo "missing: a nightly toolchain, for the step sanitize: rustup toolchain install nightly"; exit 2; }
     fi
     echo "with $(rustc --version), node $(node --version), $(python3 --version), $(nproc) cores"
 }

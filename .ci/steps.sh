@@ -1,6 +1,6 @@
 # Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
 
-STEPS="fmt clippy docs test fuzz nostd build load walk"
+STEPS="fmt clippy docs test cabi fuzz nostd build load walk"
 LONG_STEPS="sim fuzzing churn"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
@@ -15,6 +15,8 @@ about() {
         clippy) echo "no warning in any target, the peers of the benches and the fuzz targets included" ;;
         docs) echo "rustdoc without a warning; the code in README compiles" ;;
         test) echo "every test and doctest of the workspace: units, transcripts, simulator, hostile input, the C smoke test" ;;
+        cabi) echo "the C ABI: types and signatures against what is written down, by libabigail" ;;
+        sanitize) echo "the C tests with ASan, UBSan and TSan, planted faults, and ${CABI_FUZZ_SECONDS} s of random calls" ;;
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
         build) echo "the server, as README's command builds it" ;;
@@ -32,6 +34,7 @@ about() {
     esac
 }
 
+CABI_FUZZ_SECONDS=${CABI_FUZZ_SECONDS:-20}
 FUZZ_SECONDS=${FUZZ_SECONDS:-600}
 FUZZ_TARGETS="ws_frame http_head stomp_frame sockjs_body sockjs_channel hub_ops"
 BARE_TARGET=thumbv7em-none-eabihf
@@ -60,6 +63,14 @@ step_test() {
     cargo test --locked --workspace
     # The same sockets where there is no epoll.
     cargo test --locked -p tethered-smol --features portable --test sockets
+}
+
+step_cabi() {
+    cargo test --locked -p tethered-ffi --test abi -- --include-ignored
+}
+
+step_sanitize() {
+    FUZZ_SECONDS=$CABI_FUZZ_SECONDS cargo test --locked -p tethered-ffi --test sanitize -- --ignored --test-threads=1
 }
 
 step_fuzz() {

@@ -1,12 +1,19 @@
 /*
- * tethered: WebSockets for a server that already has an event loop.
+ * tethered: WebSockets that end when the login does, for a server that already has an event loop.
  *
- * A hub is a whole server as one state machine. It has no sockets, no threads and no clock: you tell it what happened
- * (a connection was accepted, bytes came, bytes were taken, time has passed), and it tells you what to do (write, read
- * or not, shut, close) and what the peers said. There are no callbacks, so nothing of yours ever runs inside a call.
+ * A hub is a whole server as one state machine: HTTP/1.1, the upgrade, RFC 6455, STOMP 1.0 to 1.2, sessions (its own, those
+ * of Spring on a Redis, or yours) and a broker. It has no sockets, no threads and no clock: you tell it what happened (a
+ * connection was accepted, bytes came, bytes were taken, Redis replied, time has passed), and it tells you what to do
+ * (write, read or not, shut, close, send this to Redis) and what the peers said. There are no callbacks, so nothing of
+ * yours ever runs inside a call.
  *
- * This header has the entries for raw bytes: HTTP/1.1, the upgrade and RFC 6455 are the hub's business, the messages are
- * yours. HTTP requests that are no handshake of an endpoint are answered 404.
+ * DOORS, from most to least that it does for you; a hub may have all of them open at once, and all meet the same gate:
+ *
+ *   tethered_open      raw bytes, from the first of HTTP/1.1 on
+ *   tethered_ask       requests that your own HTTP server has parsed; behind a 101 it goes on with raw bytes
+ *   tethered_join      WebSockets of your own server: whole messages in (tethered_message) and out (TETHERED_MESSAGE);
+ *                      or protocols of your own under a session: only that somebody spoke (tethered_activity)
+ *   tethered_ws_...    and tethered_stomp_...: the codecs alone, without a hub
  *
  * THE LOOP, on epoll. examples/echo.c is all of it.
  *
@@ -28,6 +35,8 @@
  *       case TETHERED_SHUTDOWN: shutdown(fd, SHUT_WR); break;
  *       case TETHERED_CLOSE:    close(fd); break;                     // the last that is heard of this token: free here
  *       case TETHERED_DELIVER:  tethered_send(hub, now(), a[i].id, a[i].flags, a[i].data); break;   // an echo
+ *       case TETHERED_REDIS:    redisAsyncCommandArgv(redis[a[i].flags], on_reply, (void *)a[i].id,
+ *                                                     a[i].argc, a[i].argv, a[i].argvlen); break;
  *       default:                break;                                // kinds of a newer library
  *       }
  *
@@ -41,19 +50,24 @@
  * (a slice, an action's pointers) is const, is never to be freed, and lives as long as its function says: until the next
  * tethered_poll, or shorter. Only a function that ends in _new gives you something to keep, and only its _free takes it.
  * Sockets and clients are integers that are never given twice, so a stale one is noticed and not followed (TETHERED_STALE).
- * Each socket that tethered_open took gets exactly one TETHERED_CLOSE, which is its last action.
+ * Each socket that tethered_open, tethered_ask or tethered_join took gets exactly one TETHERED_CLOSE, which is its last
+ * action, also after you reported it closed.
  *
  * LENGTHS are in bytes, times in milliseconds. (NULL, 0) is fine wherever a pointer has a length. Text is UTF-8 and needs no
  * NUL at its end.
  *
  * THREADS. One thread at a time per hub, any thread in turn; hubs share nothing, so have one per loop. Concurrent use of
- * one hub is turned away with TETHERED_E_BUSY, not queued.
+ * one hub is turned away with TETHERED_E_BUSY, not queued. The same holds for decoders.
  *
- * ERRORS. Functions that can fail return a tethered_status and write their results only on success. NULL hubs and pointers
- * to something else are turned away; a hub that was freed is forbidden, as is any pointer that does not have the bytes that its
- * length says. Nothing a peer sends makes a call fail. errno is left alone, nothing is printed (but for the message of a
- * bug that became TETHERED_E_PANIC, to standard error), no signal is raised. A lack of memory ends the process.
+ * ERRORS. Functions that can fail return a tethered_status and write their results only on success. tethered_strerror says
+ * what a status means, tethered_log_next which argument was wrong, by name. NULL handles and pointers to something else
+ * are turned away; a handle that was freed is forbidden, as is any pointer that does not have the bytes that its length
+ * says. Nothing a peer sends makes a call fail. errno is left alone, nothing is printed, no signal is raised: a bug in the
+ * library becomes TETHERED_E_PANIC, and what it said goes to the log. A lack of memory ends the process.
+ *
+ * LIMITS. Everything a peer can send, hold or cost has a limit, on by default: [limits] of tethered_config_parse.
  *
  * VERSIONS. Structs that you hand over travel with their sizeof, so that a program built with an older header goes on working
  * with a newer library of the same TETHERED_ABI. Expect action kinds and statuses that this header does not list.
+ * tethered_version_num tells the library that runs, TETHERED_VERSION_NUM the header.
  */

@@ -1,6 +1,7 @@
 //! How a hub is set up: [`Config`], [`Limits`] and what may be wrong with them.
 
 mod bound;
+pub mod named;
 mod sockjs;
 
 use alloc::borrow::ToOwned;
@@ -39,6 +40,9 @@ pub struct Config {
     /// Whether there are other hubs that get what is published here, and the other way round:
     /// [`Action::Relay`](crate::hub::Action::Relay). Default no.
     pub relay: bool,
+    /// Whether the embedder has a say in each handshake whose session is alive:
+    /// [`Action::Decide`](crate::hub::Action::Decide). Default no: the session decides.
+    pub decide: bool,
     /// What the server offers: it can send every `.0` ms, and wants something every `.1` ms. Default `(0, 0)`: none.
     pub heart_beat_ms: (u32, u32),
     /// What a stranger may send, hold and cost.
@@ -295,6 +299,7 @@ impl Default for Config {
             application_prefix: "/app".to_owned(),
             rules: Rules::open(),
             relay: false,
+            decide: false,
             heart_beat_ms: (0, 0),
             limits: Limits::default(),
         }
@@ -323,6 +328,14 @@ impl Endpoint {
     /// An endpoint of raw messages that asks for no login.
     pub fn raw(path: &str) -> Self {
         Self { protocol: Protocol::Raw, login: Login::None, ..Self::stomp(path) }
+    }
+}
+
+/// Spring Security's header, and the attributes that its applications and [`session::csrf`](crate::session::csrf) keep it
+/// in.
+impl Default for ConnectToken {
+    fn default() -> Self {
+        Self { header: "X-CSRF-TOKEN".to_owned(), attributes: vec!["csrf".to_owned(), spring::CSRF_TOKEN.to_owned()] }
     }
 }
 

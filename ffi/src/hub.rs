@@ -1,29 +1,27 @@
-//! The entries that take a hub.
+//! The entries for raw bytes: what every host needs.
 
 use core::net::IpAddr;
 
-use tethered_core::config::Config;
-use tethered_core::hub::Payload;
+use tethered_core::hub::Open;
 
 use crate::boundary::{self, Rows, tethered_hub};
-use crate::machine::{self, Machine};
+use crate::config::{self, Given};
+use crate::kinds::tethered_peer_flags::TETHERED_PEER_SECURE;
+use crate::machine::Machine;
 use crate::status::tethered_status_code::*;
-use crate::status::{Outcome, tethered_status, tethered_status_code};
-use crate::types::tethered_message_kind::*;
-use crate::types::tethered_peer_flags::TETHERED_PEER_SECURE;
+use crate::status::{Outcome, status, tethered_status, wrong};
 use crate::types::{tethered_action, tethered_config, tethered_now, tethered_peer, tethered_slice};
 
 /// Makes a hub with nobody in it.
 ///
-/// config: how it is set up; copied, so it may be freed at once. NULL: the default of everything.
+/// config: how it is set up; copied, with all that it points to. NULL: the default of everything.
 /// size: sizeof *config as you know it, so that programs and libraries of different age fit together.
 /// seed16: 16 bytes from the system's random source (getrandom); secrets are made from them. With the same seed, calls
 /// and times a hub does the same, byte for byte.
 /// out: where the hub is put; it is yours, until you give it to tethered_hub_free.
 ///
-/// Fails with TETHERED_E_ARGUMENT (NULL seed16 or out, a size that cannot be, a configuration that makes no sense) and
-/// TETHERED_E_VERSION; *out is then left as it was.
-#[must_use]
+/// Fails with TETHERED_E_ARGUMENT (NULL seed16 or out, a size that cannot be, a configuration that makes no sense:
+/// tethered_config_check says what is wrong with it) and TETHERED_E_VERSION; *out is then left as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_hub_new(
     config: *const tethered_config,
@@ -33,10 +31,11 @@ pub unsafe extern "C" fn tethered_hub_new(
     out: *mut *mut tethered_hub,
 ) -> tethered_status {
     status(boundary::catch(|| {
-        boundary::present(out)?;
+        boundary::present(out, "out")?;
         // SAFETY: the header asks for `size` bytes at `config`, 16 at `seed16`, and a place for a pointer at `out`.
         unsafe {
-            let machine = Machine::new(read_config(config, size)?, boundary::seed(seed16)?, now.into())?;
+            let Given { config, choices } = config::read(config, size)?;
+            let machine = Machine::new(config, choices, boundary::seed(seed16)?, now.into())?;
             boundary::put(out, boundary::give(machine));
         }
         Ok(TETHERED_OK)
@@ -56,8 +55,8 @@ pub unsafe extern "C" fn tethered_hub_free(hub: *mut tethered_hub) {
 /// peer: what is known of it; copied. size: sizeof *peer as you know it.
 /// socket: where its id is put. The id is good until this socket's TETHERED_CLOSE, and never given again; it is never 0.
 ///
-/// Fails with TETHERED_E_LIMIT (there are too many: close the connection at once; no action will come for it),
-/// TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
+/// Fails with TETHERED_E_LIMIT (there are too many, or the hub drains: close the connection at once; no action will come
+/// for it), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_open(
     hub: *mut tethered_hub,
@@ -68,15 +67,15 @@ pub unsafe extern "C" fn tethered_open(
 ) -> tethered_status {
     // SAFETY: the header asks for a hub, `size` bytes at `peer`, the bytes of its address, and a place for an id at `socket`.
     status(unsafe {
-        boundary::enter(hub, |machine| {
-            boundary::present(socket)?;
-            let peer = boundary::sized(peer, size)?;
-            let secure = TETHERED_PEER_SECURE as u32;
-            if peer.flags & !secure != 0 || peer.listener != 0 {
-                return Err(TETHERED_E_ARGUMENT);
+        boundary::enter(hub, "tethered_open", |machine| {
+            boundary::present(socket, "socket")?;
+            let peer = boundary::sized(peer, size, "peer")?;
+            let secure = secure(peer.flags, "peer.flags")?;
+            if peer.listener != 0 {
+                return Err(wrong("peer.listener is not 0"));
             }
-            let address = address(boundary::bytes(peer.address)?)?;
-            let id = machine.open(now.into(), peer.token, address, peer.flags & secure != 0)?;
+            let address = address(boundary::bytes(peer.address, "peer.address")?)?;
+            let id = machine.open(now.into(), Open { token: peer.token, address, secure })?;
             boundary::put(socket, id);
             Ok(TETHERED_OK)
         })
@@ -100,8 +99,8 @@ pub unsafe extern "C" fn tethered_received(
 ) -> tethered_status {
     // SAFETY: the header asks for a hub, and `len` bytes at `bytes` that are the caller's own to write.
     status(unsafe {
-        boundary::enter(hub, |machine| {
-            let bytes = boundary::bytes_mut(bytes, len)?;
+        boundary::enter(hub, "tethered_received", |machine| {
+            let bytes = boundary::bytes_mut(bytes, len, "bytes")?;
             Ok(machine.received(now.into(), socket, bytes))
         })
     })
@@ -125,7 +124,7 @@ pub unsafe extern "C" fn tethered_output(
 ) -> usize {
     // SAFETY: the header asks for a hub, and `capacity` slices at `out` that are the caller's own to write.
     let filled = unsafe {
-        boundary::enter(hub, |machine| {
+        boundary::enter(hub, "tethered_output", |machine| {
             let out = boundary::slices_out(out, capacity)?;
             Ok(out.iter_mut().zip(machine.output(socket)).map(|(place, slice)| place.write(slice)).count())
         })
@@ -144,17 +143,18 @@ pub unsafe extern "C" fn tethered_sent(
     len: usize,
 ) -> tethered_status {
     // SAFETY: the header asks for a hub.
-    status(unsafe { boundary::enter(hub, |machine| Ok(machine.sent(now.into(), socket, len))) })
+    status(unsafe { boundary::enter(hub, "tethered_sent", |machine| Ok(machine.sent(now.into(), socket, len))) })
 }
 
-/// The peer has ended the stream (read gave 0), or the socket has failed. Do not close it here: its TETHERED_CLOSE follows,
-/// behind whatever else is on its way for this token. Saying it twice does no harm.
+/// The peer has ended the stream (read gave 0), or the socket has failed; also for what came through tethered_ask and
+/// tethered_join. Do not close it here: its TETHERED_CLOSE follows, behind whatever else is on its way for this token.
+/// Saying it twice does no harm.
 ///
 /// Gives TETHERED_STALE if the socket has ended; fails with TETHERED_E_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_closed(hub: *mut tethered_hub, now: tethered_now, socket: u64) -> tethered_status {
     // SAFETY: the header asks for a hub.
-    status(unsafe { boundary::enter(hub, |machine| Ok(machine.closed(now.into(), socket))) })
+    status(unsafe { boundary::enter(hub, "tethered_closed", |machine| Ok(machine.closed(now.into(), socket))) })
 }
 
 /// Takes the next things that are to be done, in order. Carry them all out before you wait.
@@ -177,14 +177,14 @@ pub unsafe extern "C" fn tethered_poll(
     // SAFETY: the header asks for a hub, `capacity` rows of `stride` bytes at `out` and a place for a time at `deadline_ms`,
     // all the caller's own to write.
     let polled = unsafe {
-        boundary::enter(hub, |machine| {
+        boundary::enter(hub, "tethered_poll", |machine| {
             let mut rows = Rows::new(out, stride, capacity)?;
             let filled = rows.fill(machine.poll(rows.capacity()));
             boundary::put(deadline_ms, machine.deadline_ms(filled == rows.capacity()));
             Ok(filled as i32)
         })
     };
-    polled.unwrap_or_else(|code| code as i32)
+    polled.unwrap_or_else(|fault| fault.code as i32)
 }
 
 /// Time has passed: to be called when the deadline that tethered_poll gave is reached. Too early does no harm, and any
@@ -195,85 +195,30 @@ pub unsafe extern "C" fn tethered_poll(
 pub unsafe extern "C" fn tethered_tick(hub: *mut tethered_hub, now: tethered_now) -> tethered_status {
     // SAFETY: the header asks for a hub.
     status(unsafe {
-        boundary::enter(hub, |machine| {
+        boundary::enter(hub, "tethered_tick", |machine| {
             machine.tick(now.into());
             Ok(TETHERED_OK)
         })
     })
 }
 
-/// Sends a message to a client (the id of a TETHERED_DELIVER).
-///
-/// flags: one of tethered_message_kind, such as the flags of that TETHERED_DELIVER.
-/// data: copied; it may be what an action lends. As text it has to be UTF-8.
-///
-/// Gives TETHERED_STALE if the client is gone. Fails with TETHERED_E_ARGUMENT. A client that reads too slowly is closed, by
-/// actions.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tethered_send(
-    hub: *mut tethered_hub,
-    now: tethered_now,
-    client: u64,
-    flags: u32,
-    data: tethered_slice,
-) -> tethered_status {
-    // SAFETY: the header asks for a hub, and `data.len` bytes at `data.ptr` that nobody writes meanwhile. If they are lent
-    // they lie in what the machine keeps for C, which it neither moves nor changes here.
-    status(unsafe {
-        boundary::enter(hub, |machine| {
-            let data = boundary::bytes(data)?;
-            let payload = match flags {
-                kind if kind == TETHERED_TEXT as u32 => Payload::Text(boundary::text(data)?),
-                kind if kind == TETHERED_BINARY as u32 => Payload::Binary(data),
-                _ => return Err(TETHERED_E_ARGUMENT),
-            };
-            Ok(machine.send(now.into(), client, payload))
-        })
-    })
+/// Whether these flags of a peer say that it came over TLS.
+pub(crate) fn secure(flags: u32, what: &str) -> Outcome<bool> {
+    let secure = TETHERED_PEER_SECURE as u32;
+    if flags & !secure != 0 {
+        return Err(wrong(format!("{what} has a flag that this library does not know")));
+    }
+    Ok(flags & secure != 0)
 }
 
-fn status(outcome: Outcome<tethered_status_code>) -> tethered_status {
-    outcome.unwrap_or_else(|code| code) as tethered_status
-}
-
-/// # Safety
-/// `config` is NULL, or `size` bytes are readable there, and what they point to is readable too.
-unsafe fn read_config(config: *const tethered_config, size: usize) -> Outcome<Config> {
-    let mut wanted = Config::default();
-    if config.is_null() {
-        return Ok(wanted);
-    }
-    // SAFETY: the caller promises as much.
-    let (given, endpoints) = unsafe {
-        let given = boundary::sized(config, size)?;
-        (given, boundary::sized_array(given.endpoints, given.n_endpoints, given.endpoint_size)?)
-    };
-    if given.flags != 0 {
-        return Err(TETHERED_E_ARGUMENT);
-    }
-    if given.max_sockets != 0 {
-        wanted.limits.total = u32::try_from(given.max_sockets).map_err(|_| TETHERED_E_ARGUMENT)?;
-    }
-    if !endpoints.is_empty() {
-        wanted.endpoints.clear();
-        wanted.guarded.clear();
-    }
-    for endpoint in endpoints {
-        // SAFETY: the caller promises as much.
-        let path = unsafe { boundary::bytes(endpoint.path)? };
-        wanted.endpoints.push(machine::endpoint(&endpoint, boundary::text(path)?)?);
-    }
-    Ok(wanted)
-}
-
-fn address(bytes: &[u8]) -> Outcome<Option<IpAddr>> {
+pub(crate) fn address(bytes: &[u8]) -> Outcome<Option<IpAddr>> {
     if bytes.is_empty() {
         return Ok(None);
     }
     if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         return Ok(Some(IpAddr::from(v4)));
     }
-    let v6 = <[u8; 16]>::try_from(bytes).map_err(|_| TETHERED_E_ARGUMENT)?;
+    let v6 = <[u8; 16]>::try_from(bytes).map_err(|_| wrong("address has neither 0 nor 4 nor 16 bytes"))?;
     // A socket that listens for both families shows an IPv4 peer as a mapped address; it is the same peer.
     Ok(Some(IpAddr::from(v6).to_canonical()))
 }

@@ -1,9 +1,11 @@
-//! What crosses: structs of fixed layout without holes, and integers with names.
+//! What crosses: structs of fixed layout without holes.
 
 use core::ffi::c_char;
 use core::ptr;
 
 use tethered_core::time::{Instant, Now, UnixMillis};
+
+use crate::boundary::Plain;
 
 /// Both clocks, read together.
 #[repr(C)]
@@ -26,12 +28,14 @@ pub struct tethered_slice {
     pub len: usize,
 }
 
-/// What is spoken at an endpoint.
-#[repr(u32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum tethered_endpoint_kind {
-    /// WebSocket messages of your own, which come as TETHERED_DELIVER. Whoever connects gets in, without a login.
-    TETHERED_ENDPOINT_RAW = 1,
+/// A header of HTTP or STOMP.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct tethered_header {
+    /// Its name.
+    pub name: tethered_slice,
+    /// Its value.
+    pub value: tethered_slice,
 }
 
 /// A path at which WebSockets are taken. Zero it, then set what you need: 0 is the default of each member but kind.
@@ -40,41 +44,52 @@ pub enum tethered_endpoint_kind {
 pub struct tethered_endpoint {
     /// One of tethered_endpoint_kind.
     pub kind: u32,
-    /// 0: there are none yet.
+    /// Any of tethered_endpoint_flags.
     pub flags: u32,
-    /// Largest message that is taken, in bytes; a larger one closes its socket with 1009. Default 65,536.
+    /// Largest message that is taken, in bytes; a larger one closes its socket with 1009. Default: that of the
+    /// configuration.
     pub max_message: u64,
     /// Most bytes that may wait for a peer that does not read; more close its socket with 4500. An answer has to fit in,
-    /// so an echo wants more than max_message. Default 524,288.
+    /// so an echo wants more than max_message. Default: send_buffer_bytes of the configuration.
     pub max_unsent: u64,
     /// The exact path, UTF-8, such as "/echo". It begins with / and holds no ?, # or space.
     pub path: tethered_slice,
 }
 
-/// How a hub is set up. Zero it, then set what you need: 0 is the default of each member. New members are added at the
-/// end.
+/// How a hub is set up. tethered_config_init (or zeroing it) gives the default of each member; then set what you need.
+/// What toml says comes first, the other members outweigh it. New members are added at the end.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct tethered_config {
-    /// 0: there are none yet.
+    /// Any of tethered_config_flags.
     pub flags: u64,
     /// Most sockets that are served at a time. Default 18,000.
     pub max_sockets: u64,
+    /// How long a session of the store in memory lives without activity, in milliseconds. Default 30 minutes.
+    pub idle_ms: u64,
+    /// A session is renewed in its store at most once in so many milliseconds. Default 1,000.
+    pub touch_ms: u64,
+    /// Largest WebSocket message and STOMP frame, in bytes. Default 65,536.
+    pub max_message: u64,
+    /// Most bytes that may wait for one peer that does not read. Default 524,288.
+    pub send_buffer_bytes: u64,
     /// Where WebSockets are taken: n_endpoints of them, with different paths. Default: STOMP at "/stomp" for those who are
-    /// logged in, which nobody can be before a later version lets C log in, so that it answers 401.
+    /// logged in.
     pub endpoints: *const tethered_endpoint,
     /// How many there are, at most 255.
     pub n_endpoints: usize,
     /// sizeof(tethered_endpoint), as you know it.
     pub endpoint_size: usize,
-}
-
-/// What is known of a connection when it is accepted.
-#[repr(u32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum tethered_peer_flags {
-    /// It came over TLS (which you have already taken off).
-    TETHERED_PEER_SECURE = 1,
+    /// Where sessions live: one of tethered_store.
+    pub store: u32,
+    /// The number of Redis' database: the connections have to SELECT it. Default 0.
+    pub redis_database: u32,
+    /// The session cookie's name. Default "SESSION".
+    pub cookie: tethered_slice,
+    /// What keys in Redis begin with, without the colon behind it. Default "spring:session".
+    pub redis_namespace: tethered_slice,
+    /// Everything else, as text: see tethered_config_parse.
+    pub toml: tethered_slice,
 }
 
 /// A connection that was accepted.
@@ -91,35 +106,56 @@ pub struct tethered_peer {
     pub address: tethered_slice,
 }
 
-/// What an action asks for. Expect, and skip, kinds that are not listed here.
-#[repr(u32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum tethered_action_kind {
-    /// There is output to be written for this socket (token): take it with tethered_output. Said once until all of it is
-    /// written, so wait for the socket to become writable if it takes only a part.
-    TETHERED_WRITE = 1,
-    /// Stop (flags 0) or resume (flags 1) reading from this socket (token). What is read nevertheless is kept, up to the
-    /// size of one message.
-    TETHERED_READING = 2,
-    /// Shut the write half of this socket down (token) and go on reading: to close it now would make the kernel reset it,
-    /// and the peer could lose what was sent last. The output is empty when this comes.
-    TETHERED_SHUTDOWN = 3,
-    /// Close this socket (token) and forget it. Each socket gets exactly one, and it is its last action, also after
-    /// tethered_closed: free what hangs on the token here, and nowhere else.
-    TETHERED_CLOSE = 4,
-    /// A client (id) sent a message: data, of the kind that flags tell (tethered_message_kind), to name, the path of its
-    /// endpoint.
-    TETHERED_DELIVER = 5,
+/// A request, or what belongs to an action. You fill it in for tethered_ask and tethered_join (zero it first);
+/// tethered_details fills it in for you.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct tethered_request {
+    /// Yours; it comes back in each action for this socket.
+    pub token: u64,
+    /// Any of tethered_peer_flags.
+    pub flags: u32,
+    /// Of a TETHERED_RESPONSE: its status, 101 to 599. Else 0.
+    pub status: u32,
+    /// The method, such as "GET". Not for tethered_join.
+    pub method: tethered_slice,
+    /// The target as it came, such as "/stomp?a=b".
+    pub target: tethered_slice,
+    /// The whole body. Not for tethered_join.
+    pub body: tethered_slice,
+    /// The id of its session. For tethered_join: empty, and it is read from the cookie. Not for tethered_ask.
+    pub session: tethered_slice,
+    /// Whose session it is. Only told.
+    pub principal: tethered_slice,
+    /// The peer's address: 4 bytes (IPv4) or 16 (IPv6) in network order; empty if it has none.
+    pub address: tethered_slice,
+    /// n_headers headers as they came, Host among them (which HTTP/2 and later call :authority). What frames a body is
+    /// left out of account.
+    pub headers: *const tethered_header,
+    /// How many there are.
+    pub n_headers: usize,
 }
 
-/// How a message travels.
-#[repr(u32)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum tethered_message_kind {
-    /// As text: UTF-8.
-    TETHERED_TEXT = 1,
-    /// As bytes.
-    TETHERED_BINARY = 2,
+/// The answer to a TETHERED_REQUEST. Zero it, then set what you need.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct tethered_response {
+    /// 200 to 599.
+    pub status: u32,
+    /// One of tethered_change: what becomes of the session.
+    pub change: u32,
+    /// n_headers headers. What frames the body, Connection, Date and the session cookie are added.
+    pub headers: *const tethered_header,
+    /// How many there are.
+    pub n_headers: usize,
+    /// The body.
+    pub body: tethered_slice,
+    /// With TETHERED_CHANGE_LOGIN: who has logged in.
+    pub principal: tethered_slice,
+    /// With TETHERED_CHANGE_LOGIN: n_attributes attributes that the session gets.
+    pub attributes: *const tethered_header,
+    /// How many there are.
+    pub n_attributes: usize,
 }
 
 /// Something to be done, as tethered_poll hands it out. What its kind does not speak of is 0. What it points to is lent
@@ -135,20 +171,92 @@ pub struct tethered_action {
     pub socket: u64,
     /// The token of that socket.
     pub token: u64,
-    /// The client that it is about, or 0.
+    /// The client or the call that it is about, or 0.
     pub id: u64,
     /// Depends on the kind. Lent.
     pub data: tethered_slice,
     /// Depends on the kind. Lent.
     pub name: tethered_slice,
-    /// For kinds to come.
+    /// How many arguments there are.
     pub argc: usize,
-    /// For kinds to come.
+    /// The arguments, as redisAsyncCommandArgv takes them: bytes, without a NUL at their ends. Lent.
     pub argv: *const *const c_char,
-    /// For kinds to come.
+    /// Their lengths. Lent.
     pub argvlen: *const usize,
+    /// More is known: give it to tethered_details. 0: that is all.
+    pub details: u64,
+}
+
+/// A value in a reply, and a reply of one value.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct tethered_item {
+    /// One of tethered_reply_kind; not TETHERED_REPLY_LIST.
+    pub kind: u32,
     /// 0.
-    pub reserved: u64,
+    pub reserved: u32,
+    /// Of TETHERED_REPLY_INT.
+    pub value: i64,
+    /// Of TETHERED_REPLY_BULK and TETHERED_REPLY_ERROR.
+    pub bytes: tethered_slice,
+}
+
+/// What a hub has and has done. The first five are how many there are now; the rest only grow.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct tethered_stats {
+    /// Sockets.
+    pub sockets: u64,
+    /// Clients.
+    pub clients: u64,
+    /// Sessions that have clients.
+    pub sessions: u64,
+    /// Bytes in buffers: unfinished input and unsent output.
+    pub buffered_bytes: u64,
+    /// Bytes that are lent, and actions that wait.
+    pub lent_bytes: u64,
+    /// Actions handed out.
+    pub actions: u64,
+    /// Sockets opened.
+    pub opened: u64,
+    /// Sockets closed.
+    pub closed: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// WebSocket messages and control frames received.
+    pub messages_in: u64,
+    /// STOMP frames received.
+    pub frames_in: u64,
+    /// MESSAGE frames queued for receivers.
+    pub delivered: u64,
+    /// Questions to the session store.
+    pub asked: u64,
+    /// Touches among them.
+    pub touches: u64,
+    /// Questions without an answer in time.
+    pub calls_lost: u64,
+    /// Notices of the session store.
+    pub notices: u64,
+    /// Clients closed for breaking a protocol or a limit.
+    pub violations: u64,
+    /// Clients closed for not reading.
+    pub slow: u64,
+    /// Sockets and requests turned away.
+    pub refused: u64,
+}
+
+/// A line of the log.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct tethered_log {
+    /// One of tethered_level.
+    pub level: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The line, UTF-8, without a line end. Lent until the next line is asked for.
+    pub text: tethered_slice,
 }
 
 impl From<tethered_now> for Now {
@@ -166,6 +274,25 @@ impl tethered_slice {
     }
 }
 
+impl tethered_config {
+    pub(crate) const DEFAULT: Self = Self {
+        flags: 0,
+        max_sockets: 0,
+        idle_ms: 0,
+        touch_ms: 0,
+        max_message: 0,
+        send_buffer_bytes: 0,
+        endpoints: ptr::null(),
+        n_endpoints: 0,
+        endpoint_size: 0,
+        store: 0,
+        redis_database: 0,
+        cookie: tethered_slice::EMPTY,
+        redis_namespace: tethered_slice::EMPTY,
+        toml: tethered_slice::EMPTY,
+    };
+}
+
 impl tethered_action {
     pub(crate) const NOTHING: Self = Self {
         kind: 0,
@@ -178,16 +305,48 @@ impl tethered_action {
         argc: 0,
         argv: ptr::null(),
         argvlen: ptr::null(),
-        reserved: 0,
+        details: 0,
     };
 }
 
-#[cfg(target_pointer_width = "64")]
-const _: () = {
-    assert!(size_of::<tethered_now>() == 16);
-    assert!(size_of::<tethered_slice>() == 16);
-    assert!(size_of::<tethered_endpoint>() == 40);
-    assert!(size_of::<tethered_config>() == 40);
-    assert!(size_of::<tethered_peer>() == 32);
-    assert!(size_of::<tethered_action>() == 96);
-};
+impl tethered_request {
+    pub(crate) const NOTHING: Self = Self {
+        token: 0,
+        flags: 0,
+        status: 0,
+        method: tethered_slice::EMPTY,
+        target: tethered_slice::EMPTY,
+        body: tethered_slice::EMPTY,
+        session: tethered_slice::EMPTY,
+        principal: tethered_slice::EMPTY,
+        address: tethered_slice::EMPTY,
+        headers: ptr::null(),
+        n_headers: 0,
+    };
+}
+
+macro_rules! plain {
+    ($($name:ident $bytes:literal)*) => {
+        $(
+            // SAFETY: integers and pointers; the size below is the sum of the members' sizes.
+            unsafe impl Plain for $name {}
+            #[cfg(target_pointer_width = "64")]
+            const _: () = assert!(size_of::<$name>() == $bytes);
+        )*
+    };
+}
+
+plain! {
+    tethered_now 16
+    tethered_slice 16
+    tethered_header 32
+    tethered_endpoint 40
+    tethered_config 128
+    tethered_peer 32
+    tethered_request 128
+    tethered_response 72
+    tethered_action 96
+    tethered_item 32
+    tethered_stats 160
+    tethered_log 24
+}

@@ -25,13 +25,19 @@ fn the_header_compiles_alone_without_a_warning() {
         ("c", ["gcc", "clang"], &["c99", "c11", "c17", "c2x"][..]),
         ("cpp", ["g++", "clang++"], &["c++17", "c++20"][..]),
     ] {
+        let headers = if extension == "c" { &["tethered.h"][..] } else { &["tethered.h", "tethered.hpp"] };
         let source = scratch(&format!("alone.{extension}"));
-        fs::write(&source, "#include \"tethered.h\"\n#include \"tethered.h\"\n").expect("a source can be written");
+        let twice: String = headers.iter().map(|header| format!("#include \"{header}\"\n").repeat(2)).collect();
+        fs::write(&source, twice).expect("a source can be written");
         for compiler in compilers {
             for standard in standards {
                 let mut command = Command::new(compiler);
                 command.arg(format!("-std={standard}")).args(WARNINGS).args(["-Wpadded", "-fsyntax-only", "-I"]);
-                run(command.arg(include()).arg(&source));
+                command.arg(include()).arg(&source);
+                if extension == "cpp" {
+                    command.args(["-fno-exceptions", "-fno-rtti", "-Wno-padded"]);
+                }
+                run(&mut command);
             }
         }
     }
@@ -87,9 +93,25 @@ fn generate() -> String {
             include: [
                 "tethered_status_code",
                 "tethered_endpoint_kind",
+                "tethered_endpoint_flags",
+                "tethered_config_flags",
+                "tethered_store",
                 "tethered_peer_flags",
                 "tethered_action_kind",
+                "tethered_follows",
                 "tethered_message_kind",
+                "tethered_change",
+                "tethered_verdict",
+                "tethered_who",
+                "tethered_cause",
+                "tethered_connection",
+                "tethered_reply_kind",
+                "tethered_fate",
+                "tethered_level",
+                "tethered_role",
+                "tethered_ws_kind",
+                "tethered_sockjs_frame",
+                "tethered_stomp_command",
             ]
             .map(Into::into)
             .into(),
@@ -99,10 +121,27 @@ fn generate() -> String {
     };
     config.function.must_use = Some("TETHERED_MUST_USE".into());
     let mut builder = Builder::new().with_config(config);
-    for source in ["version", "status", "types", "boundary", "hub"] {
+    for source in SOURCES {
         builder = builder.with_src(package().join(format!("src/{source}.rs")));
     }
     let mut header = Vec::new();
     builder.generate().expect("the sources can be read").write(&mut header);
     String::from_utf8(header).expect("a header is text")
 }
+
+/// What stands in the header, in its order.
+const SOURCES: [&str; 13] = [
+    "version",
+    "status",
+    "kinds",
+    "types",
+    "boundary/handle",
+    "config",
+    "hub",
+    "doors",
+    "app",
+    "redis",
+    "ws",
+    "stomp",
+    "sockjs",
+];

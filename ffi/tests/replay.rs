@@ -11,13 +11,14 @@ use tethered_core::config::{Config, Endpoint};
 use tethered_core::http::{Refusal, Response};
 use tethered_core::hub::{self, Action, Change, DeliveryKind, Event, Hub, Open, Payload};
 use tethered_core::ids::SocketId;
+use tethered_core::session::Cause;
 use tethered_core::time::{Instant, Now, UnixMillis};
 use tethered_core::ws::{Opcode, write_masked_frame};
 
 #[test]
 fn what_is_played_through_c_is_what_is_played_through_rust() {
     let program = compile("gcc", "tests/c/replay.c");
-    for seed in 1..=20 {
+    for seed in 1..=8 {
         let events = record(seed);
         let script = scratch(&format!("events-{seed}"));
         fs::write(&script, encode(&events)).expect("events can be written");
@@ -194,7 +195,6 @@ impl Player {
                     let http = Response::from(Refusal::NotFound);
                     self.hub.respond(self.now, socket, hub::Response { http, session: Change::Keep });
                 }
-                Some(Action::Joined { .. } | Action::Left { .. }) => {}
                 Some(action) => batch.push(action),
             }
         }
@@ -218,6 +218,23 @@ impl Player {
                 let stale = !self.hub.has_client(client);
                 self.hub.send(self.now, client, payload);
                 self.say(format_args!("send={}", i32::from(stale)));
+                return;
+            }
+            Action::Joined { client, token, .. } => {
+                let id = client.to_raw();
+                self.say(format_args!("kind=10 flags=0 socket=0 token={token} id={id} data= name="));
+                return;
+            }
+            Action::Left { client, token, cause, .. } => {
+                let (id, word) = (client.to_raw(), hex(cause.as_str().as_bytes()));
+                let flags = match cause {
+                    Cause::Slow => 7,
+                    Cause::Idle => 8,
+                    Cause::Violation => 9,
+                    Cause::Peer => 11,
+                    other => panic!("an echo is not left for {other:?}"),
+                };
+                self.say(format_args!("kind=11 flags={flags} socket=0 token={token} id={id} data={word} name="));
                 return;
             }
             other => panic!("an echo has no {other:?}"),

@@ -10,23 +10,49 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use support::{compile, compile_shared, include, library, package, run, valgrind};
+use support::{compile, compile_cpp, compile_shared, compile_with, include, library, package, run, valgrind};
 use tethered_core::ws::{Assembler, Incoming, Limits, Opcode, Role, write_masked_frame};
 
 #[test]
 fn every_function_does_what_the_header_says() {
-    let program = compile("gcc", "tests/c/calls.c");
-    assert_eq!(run(&mut Command::new(&program)), b"ok\n");
-    assert_eq!(run(&mut valgrind(&program)), b"ok\n");
-    assert_eq!(run(&mut Command::new(compile("clang", "tests/c/calls.c"))), b"ok\n");
-    assert_eq!(run(&mut Command::new(compile_shared("gcc", "tests/c/calls.c"))), b"ok\n");
+    for source in CALLS.map(|source| format!("tests/c/{source}.c")) {
+        let program = compile("gcc", &source);
+        assert_eq!(run(&mut Command::new(&program)), b"ok\n", "{source}");
+        assert_eq!(run(&mut valgrind(&program)), b"ok\n", "{source}");
+        assert_eq!(run(&mut Command::new(compile("clang", &source))), b"ok\n", "{source}");
+        assert_eq!(run(&mut Command::new(compile_shared("gcc", &source))), b"ok\n", "{source}");
+    }
 }
+
+#[test]
+fn the_wrapper_for_cpp_does_what_it_says() {
+    for (compiler, standard) in [("g++", "c++17"), ("g++", "c++20"), ("clang++", "c++17"), ("clang++", "c++20")] {
+        let program = compile_cpp(compiler, standard, "tests/c/wrapper.cpp");
+        assert_eq!(run(&mut Command::new(&program)), b"ok\n", "{compiler} {standard}");
+        if (compiler, standard) == ("g++", "c++17") {
+            assert_eq!(run(&mut valgrind(&program)), b"ok\n");
+        }
+    }
+}
+
+/// And random calls on random handles, of which ten thousand times as many run in CI with sanitizers: tests/sanitize.rs.
+#[test]
+fn crowds_and_random_calls() {
+    assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/crowd.c"))), b"ok\n");
+    assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/threads.c"))), b"ok\n");
+    let fuzz = compile_with("gcc", "tests/c/fuzz.c", &["-DREPLAY"]);
+    assert_eq!(run(Command::new(&fuzz).args(["500", "1"])), b"ok\n");
+    assert_eq!(run(valgrind(&fuzz).args(["20", "2"])), b"ok\n");
+}
+
+/// The programs that call every function.
+const CALLS: [&str; 4] = ["calls", "doors", "stores", "codecs"];
 
 /// It would be no use if valgrind were blind for what the library does.
 #[test]
 fn a_planted_leak_and_a_planted_use_of_what_was_lent_are_found() {
     let program = compile("gcc", "tests/c/faults.c");
-    for fault in ["leak", "late", "beyond"] {
+    for fault in ["leak", "late", "beyond", "twice"] {
         let output = valgrind(&program).arg(fault).output().expect("valgrind is installed");
         assert_eq!(output.status.code(), Some(1), "{fault} was not found");
         assert!(!output.stderr.is_empty(), "{fault} failed by itself");
@@ -35,7 +61,7 @@ fn a_planted_leak_and_a_planted_use_of_what_was_lent_are_found() {
 }
 
 #[test]
-fn nothing_is_exported_but_the_functions_of_the_header_and_the_c_test_calls_each() {
+fn nothing_is_exported_but_the_functions_of_the_header_and_a_c_test_calls_each() {
     let symbols =
         run(Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library().join("libtethered.so")));
     let symbols = String::from_utf8(symbols).expect("symbols are text");
@@ -48,10 +74,13 @@ fn nothing_is_exported_but_the_functions_of_the_header_and_the_c_test_calls_each
         .filter_map(|(before, _)| before.rsplit([' ', '*']).next())
         .collect();
     assert_eq!(exported, declared);
-    let calls = fs::read_to_string(package().join("tests/c/calls.c")).expect("there is a C test");
+    let calls: String = CALLS
+        .iter()
+        .map(|source| fs::read_to_string(package().join(format!("tests/c/{source}.c"))).expect("there is a C test"))
+        .collect();
     for function in declared {
         assert!(function.starts_with("tethered_"), "{function} is not a name of ours");
-        assert!(calls.contains(&format!("{function}(")), "calls.c does not call {function}");
+        assert!(calls.contains(&format!("{function}(")), "no C test calls {function}");
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{Follows, Kind, Publication};
+use super::{Follows, Handshake, Kind, Publication};
 use crate::http;
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::redis::{Command, Connection};
@@ -138,6 +138,18 @@ pub enum Action {
         code: u16,
         /// The reason to close it with.
         reason: Box<str>,
+    },
+    /// A handshake is in order, and its session alive: does it get in? Answer with [`Hub::decide`](super::Hub::decide), in
+    /// ANSWER_TIME at the most: then the answer is 504. Only with [`Config::decide`](crate::config::Config::decide).
+    Decide {
+        /// Its socket.
+        socket: SocketId,
+        /// Who it would be.
+        client: ClientId,
+        /// The embedder's token of its socket.
+        token: u64,
+        /// What was asked, and by whom.
+        handshake: Box<Handshake>,
     },
     /// A client is there: its STOMP CONNECT was accepted, or its raw WebSocket is open.
     Joined {

@@ -114,6 +114,13 @@ impl Hub {
         self.finish();
     }
 
+    /// Whether more than half of the bytes that may wait for this client do: OUT_BYTES. At all of them it is closed.
+    pub fn is_pressed(&self, client: ClientId) -> bool {
+        let Some(it) = self.clients.get(client.slot(), client.generation()) else { return false };
+        let unsent = self.live(it.socket).and_then(|slot| self.sockets.slot(slot)).map_or(0, |at| at.unsent());
+        unsent > self.most_unsent(it.endpoint) / 2
+    }
+
     /// Ends clients at once: nothing more crosses, their sockets are closed with 1008 (1001 for [`Cause::Drain`]).
     /// Returns how many.
     pub fn end(&mut self, now: Now, who: Who<'_>, cause: Cause) -> usize {

@@ -3,7 +3,7 @@
 //! Four kinds of methods:
 //! - *the world*: [`Hub::open`], [`Hub::ask`], [`Hub::join`], [`Hub::handle`];
 //! - *what to do*: [`Hub::poll`], [`Hub::output`], [`Hub::next_deadline`];
-//! - *the application*: [`Hub::respond`], [`Hub::publish`], [`Hub::announce`], [`Hub::answer`], [`Hub::send`],
+//! - *the application*: [`Hub::respond`], [`Hub::decide`], [`Hub::publish`], [`Hub::announce`], [`Hub::answer`], [`Hub::send`],
 //!   [`Hub::end`], [`Hub::drain`];
 //! - *looking*: [`Hub::stats`], and [`record`] for what came in.
 //!
@@ -17,6 +17,7 @@ mod app;
 mod ask;
 mod closing;
 mod deadline;
+mod decide;
 mod event;
 mod inbound;
 mod join;
@@ -61,6 +62,7 @@ use crate::wheel::Wheel;
 pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
 pub use self::app::{Message, Payload, To, Who};
 pub use self::ask::{Ask, Follows};
+pub use self::decide::{Handshake, Verdict};
 pub use self::event::{Event, Notice};
 pub use self::join::{Join, Joined, Kind};
 pub use self::relay::Publication;

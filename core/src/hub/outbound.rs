@@ -47,8 +47,7 @@ impl Hub {
 
     pub(super) fn queued(&mut self, slot: u32) {
         let Some(socket) = self.sockets.slot(slot) else { return };
-        let endpoint = self.config.endpoints.get(usize::from(socket.endpoint));
-        let most = endpoint.and_then(|endpoint| endpoint.out_bytes).unwrap_or(self.config.limits.out_bytes);
+        let most = self.most_unsent(socket.endpoint);
         let speaks = match socket.role {
             Role::Ws => !socket.gated,
             Role::Receiver => !self.is_cut(socket.channel()),
@@ -62,6 +61,12 @@ impl Hub {
             self.arm_socket(slot);
         }
         self.raise_write(slot);
+    }
+
+    /// How many bytes may wait for one peer at this endpoint.
+    pub(super) fn most_unsent(&self, endpoint: u8) -> usize {
+        let endpoint = self.config.endpoints.get(usize::from(endpoint));
+        endpoint.and_then(|endpoint| endpoint.out_bytes).unwrap_or(self.config.limits.out_bytes)
     }
 
     /// Says once that there is something to write.

@@ -40,7 +40,7 @@ use sha1::{Digest, Sha1};
 
 use self::line::Input;
 use self::write::Id;
-use super::{Action, Ask, Event, Hub, Join, Message, Notice, Open, Payload, Response, To, Who};
+use super::{Action, Ask, Event, Hub, Join, Message, Notice, Open, Payload, Response, To, Verdict, Who};
 use crate::config::{Config, ConfigError};
 use crate::ids::SocketId;
 
@@ -206,6 +206,14 @@ impl Hub {
             Input::Respond { socket, response } => {
                 let Response { http, session } = &**response;
                 self.respond(now, *socket, Response { http: http.clone(), session: session.clone() });
+            }
+            Input::Decide { client, verdict } => {
+                let verdict = match verdict {
+                    line::Verdict::Enter => Verdict::Enter,
+                    line::Verdict::As(name) => Verdict::As(name),
+                    line::Verdict::Refuse => Verdict::Refuse,
+                };
+                self.decide(now, *client, verdict);
             }
             Input::Publish { to, message } => {
                 let to = match to {

@@ -26,7 +26,7 @@ impl Hub {
     /// A session got another id by our own doing: its clients follow, unless it is somebody else's now.
     pub(super) fn renamed(&mut self, from: &Arc<str>, record: &Record) {
         let Some(slot) = self.registry.find(from) else { return };
-        if self.registry.principal(slot) != record.principal {
+        if self.registry.told_principal(slot) != record.principal {
             return self.end_session(slot, Cause::Rotated, Detector::Local, 0);
         }
         self.move_session(slot, &record.id, false, Detector::Local);

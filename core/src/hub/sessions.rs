@@ -67,6 +67,8 @@ pub(super) struct Registry {
     /// Sessions that were renamed by somebody else: until then one may turn out to be another user's. They are few at
     /// any time, so the others need no room for it.
     unsure: BTreeMap<u32, Instant>,
+    /// Sessions whose principal the embedder has named, each with the one that the store knows.
+    named: BTreeMap<u32, Option<Arc<str>>>,
     times: Times,
     upkeep: Upkeep,
 }
@@ -86,6 +88,7 @@ impl Registry {
             timers: Wheel::new(now),
             looks: Queue::new(),
             unsure: BTreeMap::new(),
+            named: BTreeMap::new(),
             times,
             upkeep: Upkeep::default(),
         }
@@ -115,6 +118,18 @@ impl Registry {
 
     pub(super) fn has_principal(&self, slot: u32) -> bool {
         self.sessions.slot(slot).is_some_and(|bound| bound.principal.is_some())
+    }
+
+    /// The principal as the store knows it.
+    pub(super) fn told_principal(&self, slot: u32) -> Option<Arc<str>> {
+        self.named.get(&slot).cloned().unwrap_or_else(|| self.principal(slot))
+    }
+
+    /// Its principal goes by this name here, whatever the store says.
+    pub(super) fn name(&mut self, slot: u32, name: Arc<str>) {
+        let Some(bound) = self.sessions.slot_mut(slot) else { return };
+        let before = bound.principal.replace(name);
+        self.named.entry(slot).or_insert(before);
     }
 
     pub(super) fn is_of(&self, slot: u32, principal: &str) -> bool {
@@ -230,10 +245,14 @@ impl Registry {
         let bound = self.sessions.slot_mut(slot).filter(|bound| bound.clients > 0)?;
         let (first, clients) = (core::mem::replace(&mut bound.first, NONE), core::mem::take(&mut bound.clients));
         let principal = bound.principal.clone();
+        let new = into;
         let into = self.sessions.slot_mut(into)?;
         into.clients += clients;
         if into.principal.is_none() {
             into.principal = principal;
+            if let Some(told) = self.named.get(&slot).cloned() {
+                self.named.insert(new, told);
+            }
         }
         let behind = core::mem::replace(&mut into.first, first);
         Some(Adopted { first, behind })
@@ -242,6 +261,7 @@ impl Registry {
     pub(super) fn leave(&mut self, slot: u32) -> Option<Bound> {
         self.upkeep.freed();
         self.unsure.remove(&slot);
+        self.named.remove(&slot);
         self.unindex(slot);
         self.sessions.remove_slot(slot)
     }
@@ -408,10 +428,12 @@ impl Hub {
         let Some(bound) = self.registry.sessions.slot_mut(slot) else { return };
         let loading = bound.life.loading();
         if let Answer::Alive { record: Some(record), .. } = answer {
-            if bound.principal.is_some() && bound.principal != record.principal {
+            let named = self.registry.named.get_mut(&slot);
+            let told = named.as_deref().unwrap_or(&bound.principal);
+            if told.is_some() && *told != record.principal {
                 return self.belongs_to_another(slot, record.principal.is_some());
             }
-            bound.principal.clone_from(&record.principal);
+            named.unwrap_or(&mut bound.principal).clone_from(&record.principal);
             // The same text, and the store has it already: the one that came with the handshake goes.
             if bound.id == record.id {
                 bound.id.clone_from(&record.id);

@@ -34,7 +34,7 @@ impl Hub {
             socket.endpoint = endpoint as u8;
         }
         match login {
-            Login::None => self.accept(client),
+            Login::None => self.admit_client(client),
             Login::Required => self.claim_next(client),
         }
     }
@@ -55,7 +55,11 @@ impl Hub {
     /// The store vouched for the session of this client, and told what is in it.
     pub(super) fn bound(&mut self, client: u32, record: Option<&Record>) {
         let session = self.under(client);
-        if !self.registry.has_principal(session) {
+        // The store may vouch for it once more while the embedder is asked.
+        if self.is_with_embedder(client) {
+            return;
+        }
+        if !self.registry.has_principal(session) && !self.config.decide {
             self.release(client);
             return self.claim_next(client);
         }
@@ -66,7 +70,7 @@ impl Hub {
             self.activity(session);
         }
         self.expect_token(client, record);
-        self.accept(client);
+        self.admit_client(client);
     }
 
     /// Keeps what CONNECT has to carry until it comes. Not told is as good as none: nothing matches it.
@@ -111,7 +115,7 @@ impl Hub {
     }
 
     /// 101: from here on the bytes are frames.
-    fn accept(&mut self, client: u32) {
+    pub(super) fn accept(&mut self, client: u32) {
         let now = self.now.mono;
         let Some((id, endpoint)) = self.clients.slot(client).map(|client| (client.socket, client.endpoint)) else {
             return;

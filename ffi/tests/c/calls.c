@@ -1,19 +1,6 @@
-/* Calls every function of tethered.h: as it is meant, with NULL, with stale ids, wrong sizes and no room. */
-#include "tethered.h"
+/* Calls what every host needs: as it is meant, with NULL, with stale ids, wrong sizes and no room. */
+#include "check.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CHECK(condition) ((condition) ? (void)0 : failed(__LINE__, #condition))
-
-static void failed(int line, const char *condition) {
-  fprintf(stderr, "%s:%d: %s\n", __FILE__, line, condition);
-  exit(1);
-}
-
-static const uint8_t SEED[16] = {1, 2, 3};
 static const char UPGRADE[] =
     "GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -23,10 +10,6 @@ static const char SWITCHING[] =
 /* RFC 6455 section 5.7: "Hello", masked and not. */
 static const uint8_t HELLO[] = {0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58};
 static const uint8_t HELLO_BACK[] = {0x81, 0x05, 'H', 'e', 'l', 'l', 'o'};
-
-static tethered_now at(uint64_t ms) { return (tethered_now){ms, 1700000000000 + ms}; }
-
-static tethered_slice text(const char *s) { return (tethered_slice){(const uint8_t *)s, strlen(s)}; }
 
 static tethered_hub *echo_hub(uint64_t max_sockets) {
   tethered_endpoint endpoint = {.kind = TETHERED_ENDPOINT_RAW, .max_message = 1000, .path = text("/echo")};
@@ -68,23 +51,14 @@ static void expect_output(tethered_hub *hub, uint64_t socket, const void *bytes,
   CHECK(tethered_output(hub, socket, &slice, 1) == 0);
 }
 
-static tethered_action next(tethered_hub *hub) {
-  tethered_action action;
-  CHECK(tethered_poll(hub, &action, sizeof action, 1, NULL) == 1);
-  CHECK(action.reserved == 0 && action.argc == 0 && action.argv == NULL && action.argvlen == NULL);
-  return action;
-}
-
-static void expect_nothing(tethered_hub *hub) {
-  tethered_action action;
-  CHECK(tethered_poll(hub, &action, sizeof action, 1, NULL) == 0);
-}
-
 static uint64_t open_websocket(tethered_hub *hub, uint64_t token) {
   uint64_t socket = open_socket(hub, token);
   feed(hub, socket, UPGRADE, sizeof UPGRADE - 1);
   tethered_action write = next(hub);
   CHECK(write.kind == TETHERED_WRITE && write.socket == socket && write.token == token && write.id == 0);
+  CHECK(write.details == 0 && write.argc == 0 && write.argv == NULL && write.argvlen == NULL);
+  tethered_action joined = expect(hub, TETHERED_JOINED);
+  CHECK(joined.token == token && joined.id != 0 && joined.name.len == 0);
   expect_nothing(hub);
   expect_output(hub, socket, SWITCHING, sizeof SWITCHING - 1);
   return socket;
@@ -174,14 +148,14 @@ static void a12_a13_configurations(void) {
   CHECK(try_config(NULL, 0) == TETHERED_OK);
   CHECK(try_config(&good, sizeof good) == TETHERED_OK);
   for (size_t size = 0; size < sizeof good; size++) /* an older caller: whole members only */
-    CHECK(try_config(&good, size) == (size % 8 == 0 && size != 32 ? TETHERED_OK : TETHERED_E_ARGUMENT));
+    CHECK(try_config(&good, size) == (size % 8 == 0 && size != 64 ? TETHERED_OK : TETHERED_E_ARGUMENT));
   CHECK(try_config(&newer, sizeof newer) == TETHERED_OK);
   newer.later = 1;
   CHECK(try_config(&newer, sizeof newer) == TETHERED_E_VERSION);
   CHECK(try_config(&good, SIZE_MAX) == TETHERED_E_ARGUMENT);
   CHECK(tethered_hub_new(&good, sizeof good, NULL, at(0), &hub) == TETHERED_E_ARGUMENT);
   CHECK(tethered_hub_new(&good, sizeof good, SEED, at(0), NULL) == TETHERED_E_ARGUMENT);
-  c.flags = 1, CHECK(try_config(&c, sizeof c) == TETHERED_E_ARGUMENT), c = good;
+  c.flags = 8, CHECK(try_config(&c, sizeof c) == TETHERED_E_ARGUMENT), c = good;
   c.max_sockets = UINT64_MAX, CHECK(try_config(&c, sizeof c) == TETHERED_E_ARGUMENT), c = good;
   c.endpoints = NULL, CHECK(try_config(&c, sizeof c) == TETHERED_E_ARGUMENT), c = good;
   c.n_endpoints = SIZE_MAX, CHECK(try_config(&c, sizeof c) == TETHERED_E_ARGUMENT), c = good;
@@ -196,7 +170,7 @@ static void a12_a13_configurations(void) {
   }
   two[1].path = text("/b");
   two[1].kind = 99, CHECK(try_config(&good, sizeof good) == TETHERED_E_ARGUMENT), two[1].kind = TETHERED_ENDPOINT_RAW;
-  two[1].flags = 1, CHECK(try_config(&good, sizeof good) == TETHERED_E_ARGUMENT), two[1].flags = 0;
+  two[1].flags = 16, CHECK(try_config(&good, sizeof good) == TETHERED_E_ARGUMENT), two[1].flags = 0;
   CHECK(try_config(&good, sizeof good) == TETHERED_OK);
 }
 
@@ -319,9 +293,12 @@ static void each_socket_gets_one_close_and_it_is_the_last(void) {
   CHECK(tethered_closed(hub, at(3), socket) == TETHERED_OK);
   CHECK(tethered_closed(hub, at(3), socket) == TETHERED_STALE);
   CHECK(next(hub).kind == TETHERED_DELIVER);
+  tethered_action left = expect(hub, TETHERED_LEFT);
+  CHECK(left.token == 1 && left.flags == TETHERED_CAUSE_PEER && is(left.data, "peer"));
   tethered_action close = next(hub);
   CHECK(close.kind == TETHERED_CLOSE && close.socket == socket && close.token == 1);
   CHECK(tethered_received(hub, at(3), broken, bad, sizeof bad) == TETHERED_OK); /* what a peer sends is no failure */
+  CHECK(expect(hub, TETHERED_LEFT).flags == TETHERED_CAUSE_VIOLATION);
   tethered_action write = next(hub);
   tethered_slice slice;
   CHECK(write.kind == TETHERED_WRITE && write.token == 2);

@@ -53,10 +53,26 @@ pub(crate) fn run(command: &mut Command) -> Vec<u8> {
 
 /// Compiles a C program against the static library.
 pub(crate) fn compile(compiler: &str, source: &str) -> PathBuf {
+    compile_with(compiler, source, &[])
+}
+
+/// Compiles a C++ program against the static library, without what not every host has.
+pub(crate) fn compile_cpp(compiler: &str, standard: &str, source: &str) -> PathBuf {
+    let program = scratch(&format!("wrapper-{compiler}-{standard}"));
+    let mut command = Command::new(compiler);
+    command.args(["-O1", "-g", "-fno-exceptions", "-fno-rtti"]).arg(format!("-std={standard}")).args(WARNINGS);
+    command.arg("-I").arg(include()).arg(package().join(source)).arg(library().join("libtethered.a"));
+    command.args(NATIVE).arg("-o").arg(&program);
+    run(&mut command);
+    program
+}
+
+/// Compiles a C program against the static library, with these arguments.
+pub(crate) fn compile_with(compiler: &str, source: &str, arguments: &[&str]) -> PathBuf {
     let name = Path::new(source).file_stem().expect("a source has a name");
     let program = scratch(&format!("{}-{compiler}", name.display()));
     let mut command = Command::new(compiler);
-    command.args(["-std=c11", "-O1", "-g"]).args(WARNINGS).arg("-I").arg(include());
+    command.args(["-std=c11", "-O1", "-g"]).args(WARNINGS).args(arguments).arg("-I").arg(include());
     command.arg(package().join(source)).arg(library().join("libtethered.a"));
     command.args(NATIVE).arg("-o").arg(&program);
     run(&mut command);
@@ -87,4 +103,4 @@ pub(crate) fn valgrind(program: &Path) -> Command {
 pub(crate) const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
 /// What `rustc --print native-static-libs` names.
-const NATIVE: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
+pub(crate) const NATIVE: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];

@@ -334,6 +334,9 @@ impl Explainer {
                 }
                 None => self.say(format_args!("the application is given its request, without a session")),
             },
+            Action::Decide { socket, .. } if *socket == self.socket => {
+                self.say(format_args!("the application is asked whether it gets in"));
+            }
             Action::Session { call, op } => self.question(*call, op),
             Action::Joined { client, .. } if Some(*client) == self.client => {
                 self.say(format_args!("its client has joined"));

@@ -47,6 +47,7 @@ pub(super) enum Input {
     NoticesLost,
     Tick,
     Respond { socket: SocketId, response: Box<Response> },
+    Decide { client: ClientId, verdict: Verdict },
     Publish { to: To, message: Message },
     Announce { body: Vec<u8> },
     Answer { client: ClientId, destination: String, subscription: String, message: Message },
@@ -80,6 +81,13 @@ pub(super) enum Notice {
     Expired,
     Deleted,
     Renamed { to: String },
+}
+
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Enter,
+    As(String),
+    Refuse,
 }
 
 #[derive(Debug)]
@@ -201,6 +209,15 @@ impl Input {
             })?,
             "tick" => Self::Tick,
             "respond" => Self::Respond { socket: socket(words)?, response: Box::new(response(words)?) },
+            "decide" => {
+                let client = client(words)?;
+                let verdict = match choice(words, &["enter", "as", "refuse"], "enter, as or refuse")? {
+                    0 => Verdict::Enter,
+                    1 => Verdict::As(words.text()?),
+                    _ => Verdict::Refuse,
+                };
+                Self::Decide { client, verdict }
+            }
             "publish" => {
                 let to = match choice(words, &["to", "user"], "to or user")? {
                     0 => To::Destination(words.text()?),
@@ -391,7 +408,7 @@ const CAUSES: [Cause; 11] = [
 ];
 const HEADERS: &str = "headers= and their number";
 const KIND: &str = "an input: open, ask, join, message, received, sent, closed, activity, answered, reply, notification, connected, \
-                    disconnected, relayed, notice, notices, tick, respond, publish, announce, answer, send, end, close, drain or begin";
+                    disconnected, relayed, notice, notices, tick, respond, decide, publish, announce, answer, send, end, close, drain or begin";
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::redis::push_reply;
 use super::text::{push_bytes, push_option, push_stamp, push_text, push_word};
-use crate::hub::{Ask, Change, Event, Join, Joined, Kind, Message, Notice, Open, Payload, Response, To, Who};
+use crate::hub::{Ask, Change, Event, Join, Joined, Kind, Message, Notice, Open, Payload, Response, To, Verdict, Who};
 use crate::ids::{CallId, ClientId, SocketId};
 use crate::session::{Answer, Cause};
 use crate::time::Now;
@@ -147,6 +147,20 @@ impl Recorder {
                     push_text(line, principal);
                     push_attributes(line, attributes);
                 }
+            }
+        });
+    }
+
+    pub(crate) fn decide(&mut self, now: Now, client: ClientId, verdict: Verdict<'_>) {
+        self.line(now, "decide", |line| {
+            push_word(line, Id::from(client));
+            match verdict {
+                Verdict::Enter => push_word(line, "enter"),
+                Verdict::As(name) => {
+                    push_word(line, "as");
+                    push_text(line, name);
+                }
+                Verdict::Refuse => push_word(line, "refuse"),
             }
         });
     }

@@ -1,0 +1,297 @@
+//! A hub together with what it has lent, in safe Rust.
+
+mod shown;
+mod store;
+
+use tethered_core::config::Config;
+use tethered_core::http::{Refusal, Response};
+use tethered_core::hub::{
+    self as core_hub, Action, Ask, Change, Event, Full, Hub, Join, Joined, Kind, Message, Open, Payload, To, Verdict,
+    Who,
+};
+use tethered_core::ids::{ClientId, SocketId};
+use tethered_core::session::Cause;
+use tethered_core::time::Now;
+
+use crate::log::{Level, Log};
+use crate::machine::shown::Lent;
+use crate::status::Outcome;
+use crate::status::tethered_status_code::{self, *};
+use crate::status::wrong;
+use crate::types::{tethered_action, tethered_request, tethered_slice, tethered_stats};
+
+pub(crate) use store::Replied;
+
+/// What the host takes part in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Choices {
+    /// It answers requests that are no handshakes.
+    pub(crate) requests: bool,
+}
+
+/// What a handle stands for.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    hub: Hub,
+    choices: Choices,
+    /// The time of the last call that told it.
+    now: Now,
+    /// What the last poll handed out. INVARIANT: what it points to is neither moved nor dropped before the next poll, for C
+    /// holds pointers to that.
+    lent: Vec<Lent>,
+    /// How many actions were handed out.
+    handed: u64,
+    log: Log,
+}
+
+/// A hub moves between threads (of which one at a time is inside).
+const _: fn() = || {
+    fn moves<T: Send>() {}
+    moves::<Machine>();
+};
+
+impl Machine {
+    pub(crate) fn new(config: Config, choices: Choices, seed: [u8; 16], now: Now) -> Outcome<Self> {
+        let hub = Hub::new(config, seed, now).map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { hub, choices, now, lent: Vec::new(), handed: 0, log: Log::default() })
+    }
+
+    pub(crate) fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    // --- the world
+
+    pub(crate) fn open(&mut self, now: Now, open: Open) -> Outcome<u64> {
+        self.now = now;
+        self.hub.open(now, open).map(SocketId::to_raw).map_err(|Full| TETHERED_E_LIMIT.into())
+    }
+
+    pub(crate) fn ask(&mut self, now: Now, ask: &Ask<'_>) -> Outcome<u64> {
+        self.now = now;
+        self.hub.ask(now, ask).map(SocketId::to_raw).map_err(|Full| TETHERED_E_LIMIT.into())
+    }
+
+    /// The socket and the client; `None`: it does not get in.
+    pub(crate) fn join(&mut self, now: Now, join: &Join<'_>) -> Outcome<Option<(u64, u64)>> {
+        self.now = now;
+        match self.hub.join(now, join) {
+            Ok(Joined { socket, client }) => Ok(Some((socket.to_raw(), client.to_raw()))),
+            Err(Refusal::Unavailable) => Err(TETHERED_E_LIMIT.into()),
+            Err(refusal) => {
+                self.log.push(Level::Info, format!("tethered_join: {refusal}"));
+                Ok(None)
+            }
+        }
+    }
+
+    pub(crate) fn received(&mut self, now: Now, socket: u64, bytes: &mut [u8]) -> tethered_status_code {
+        self.on_socket(now, socket, |socket| Event::Received { socket, bytes })
+    }
+
+    pub(crate) fn sent(&mut self, now: Now, socket: u64, len: usize) -> tethered_status_code {
+        self.on_socket(now, socket, |socket| Event::Sent { socket, len })
+    }
+
+    pub(crate) fn closed(&mut self, now: Now, socket: u64) -> tethered_status_code {
+        self.on_socket(now, socket, |socket| Event::Closed { socket })
+    }
+
+    pub(crate) fn message(&mut self, now: Now, client: u64, kind: Kind, bytes: &[u8]) -> tethered_status_code {
+        self.on_client(now, client, |client| Event::Message { client, kind, bytes })
+    }
+
+    pub(crate) fn activity(&mut self, now: Now, client: u64) -> tethered_status_code {
+        self.on_client(now, client, |client| Event::Activity { client })
+    }
+
+    pub(crate) fn tick(&mut self, now: Now) {
+        self.event(now, Event::Tick);
+    }
+
+    pub(crate) fn output(&self, socket: u64) -> impl Iterator<Item = tethered_slice> {
+        self.hub.output(SocketId::from_raw(socket)).map(tethered_slice::lend)
+    }
+
+    /// Takes back what was lent and lends the next actions, `most` of them.
+    pub(crate) fn poll(&mut self, most: usize) -> impl ExactSizeIterator<Item = tethered_action> {
+        self.lent.clear();
+        while self.lent.len() < most {
+            match self.hub.poll() {
+                Some(Action::Request { socket, .. }) if !self.choices.requests => self.not_found(socket),
+                Some(action) => {
+                    if let Some(action) = self.noted(action) {
+                        self.lent.push(Lent::new(action));
+                    }
+                }
+                None => break,
+            }
+        }
+        self.handed += self.lent.len() as u64;
+        self.lent.iter().enumerate().map(|(at, lent)| lent.shown(at))
+    }
+
+    /// Actions that are lines of the log, and no more.
+    fn noted(&mut self, action: Action) -> Option<Action> {
+        match action {
+            Action::Ended(ended) => {
+                let session = str::from_utf8(&ended.session).unwrap_or_default();
+                let (cause, detector) = (ended.cause.as_str(), ended.detector.as_str());
+                let (late, sockets) = (ended.late_ms, ended.sockets);
+                let line =
+                    format!("session {session} ended: {cause}, found by {detector} {late} ms late, {sockets} sockets");
+                self.log.push(Level::Info, line);
+                None
+            }
+            Action::Alarm(alarm) => {
+                self.log.push(Level::Warn, alarm.to_string());
+                None
+            }
+            action => Some(action),
+        }
+    }
+
+    /// When the next tick is due, in milliseconds; after a poll that gave `full`, its whole array, at once.
+    pub(crate) fn deadline_ms(&self, full: bool) -> u64 {
+        if full {
+            return self.now.mono.as_millis();
+        }
+        self.hub.next_deadline().map_or(u64::MAX, |(at, _)| at.as_millis())
+    }
+
+    /// What is known of a lent action besides.
+    pub(crate) fn details(&mut self, details: u64) -> Option<tethered_request> {
+        let at = usize::try_from(details).ok()?.checked_sub(1)?;
+        let Self { lent, hub, .. } = self;
+        Some(lent.get_mut(at)?.details(hub))
+    }
+
+    // --- the application
+
+    pub(crate) fn respond(&mut self, now: Now, socket: u64, response: core_hub::Response) -> tethered_status_code {
+        self.now = now;
+        let socket = SocketId::from_raw(socket);
+        let there = self.hub.has_socket(socket);
+        self.hub.respond(now, socket, response);
+        if there { TETHERED_OK } else { TETHERED_STALE }
+    }
+
+    pub(crate) fn decide(&mut self, now: Now, client: u64, verdict: Verdict<'_>) -> tethered_status_code {
+        let (client, there) = self.client(now, client);
+        self.hub.decide(now, client, verdict);
+        there
+    }
+
+    pub(crate) fn send(&mut self, now: Now, client: u64, payload: Payload<'_>) -> tethered_status_code {
+        let (client, there) = self.client(now, client);
+        self.hub.send(now, client, payload);
+        if there == TETHERED_OK && self.hub.is_pressed(client) { TETHERED_PRESSURE } else { there }
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        now: Now,
+        client: u64,
+        destination: &str,
+        subscription: &str,
+        message: &Message<'_>,
+    ) -> tethered_status_code {
+        let (client, there) = self.client(now, client);
+        self.hub.answer(now, client, destination, subscription, message);
+        there
+    }
+
+    pub(crate) fn publish(&mut self, now: Now, to: To<'_>, message: &Message<'_>) -> u64 {
+        self.now = now;
+        self.hub.publish(now, to, message) as u64
+    }
+
+    pub(crate) fn end(&mut self, now: Now, who: Who<'_>, cause: Cause) -> u64 {
+        self.now = now;
+        self.hub.end(now, who, cause) as u64
+    }
+
+    pub(crate) fn close_client(&mut self, now: Now, client: u64, code: u16, reason: &str) -> tethered_status_code {
+        self.now = now;
+        let there = self.hub.close_client(now, ClientId::from_raw(client), code, reason);
+        if there { TETHERED_OK } else { TETHERED_STALE }
+    }
+
+    pub(crate) fn drain(&mut self, now: Now) {
+        self.now = now;
+        self.hub.drain(now);
+    }
+
+    pub(crate) fn stats(&self) -> tethered_stats {
+        let stats = self.hub.stats();
+        tethered_stats {
+            sockets: stats.sockets,
+            clients: stats.clients,
+            sessions: stats.sessions,
+            buffered_bytes: stats.buffered_bytes,
+            lent_bytes: self.lent.iter().map(Lent::bytes).sum::<usize>() as u64,
+            actions: self.handed,
+            opened: stats.opened,
+            closed: stats.closed,
+            received_bytes: stats.received_bytes,
+            sent_bytes: stats.sent_bytes,
+            messages_in: stats.messages_in,
+            frames_in: stats.frames_in,
+            delivered: stats.delivered,
+            asked: stats.asked,
+            touches: stats.touches,
+            calls_lost: stats.calls_lost,
+            notices: stats.notices,
+            violations: stats.violations,
+            slow: stats.slow,
+            refused: stats.refused + stats.refusals,
+        }
+    }
+
+    // --- what they share
+
+    pub(crate) fn event(&mut self, now: Now, event: Event<'_>) {
+        self.now = now;
+        self.hub.handle(now, event);
+    }
+
+    pub(crate) fn announce(&mut self, now: Now, body: &[u8]) {
+        self.now = now;
+        self.hub.announce(now, body);
+    }
+
+    fn on_socket<'a>(
+        &mut self,
+        now: Now,
+        socket: u64,
+        event: impl FnOnce(SocketId) -> Event<'a>,
+    ) -> tethered_status_code {
+        let socket = SocketId::from_raw(socket);
+        let there = self.hub.has_socket(socket);
+        self.event(now, event(socket));
+        if there { TETHERED_OK } else { TETHERED_STALE }
+    }
+
+    fn on_client<'a>(
+        &mut self,
+        now: Now,
+        client: u64,
+        event: impl FnOnce(ClientId) -> Event<'a>,
+    ) -> tethered_status_code {
+        let (client, there) = self.client(now, client);
+        self.hub.handle(now, event(client));
+        there
+    }
+
+    fn client(&mut self, now: Now, client: u64) -> (ClientId, tethered_status_code) {
+        self.now = now;
+        let client = ClientId::from_raw(client);
+        (client, if self.hub.has_client(client) { TETHERED_OK } else { TETHERED_STALE })
+    }
+
+    /// A request that no host has asked to see: one that is handed to a host that skips it would never be answered.
+    fn not_found(&mut self, socket: SocketId) {
+        let response = core_hub::Response { http: Response::from(Refusal::NotFound), session: Change::Keep };
+        self.hub.respond(self.now, socket, response);
+    }
+}
