@@ -139,7 +139,8 @@ impl<A: Application> Server<A> {
     /// Serves until [`Handle::drain`] or [`Handle::stop`], and gives the application back.
     ///
     /// It keeps its thread busy: while what comes in is dense and there is no Redis it waits for sockets without giving the
-    /// thread back, up to 1 ms at a time. Other tasks that cannot wait so long belong on other threads.
+    /// thread back, up to 1 ms at a time, and gives others their turn after 25 ms. Tasks that cannot wait so long belong on
+    /// other threads.
     ///
     /// # Errors
     /// Where the operating system fails to tell about sockets at all; what happens on one socket ends that socket only.
@@ -152,6 +153,7 @@ impl<A: Application> Server<A> {
 
     async fn serve(mut self) -> io::Result<(End, A)> {
         let (mut turns, mut lingers) = (0, false);
+        let mut began = self.clock.now().mono;
         loop {
             self.ready.look(if lingers { self.linger() } else { Duration::ZERO })?;
             let now = self.clock.now();
@@ -164,12 +166,14 @@ impl<A: Application> Server<A> {
                 turns = 0;
                 self.write_recording(now);
                 self.wait(now).await?;
+                began = self.clock.now().mono;
                 // Where the next one comes soon it is cheaper to wait for it here than to have the reactor woken.
-                self.dense = self.clock.now().mono.since(now.mono) <= LINGER_MS;
-            } else if turns == TURNS_AT_A_STRETCH {
+                self.dense = began.since(now.mono) <= LINGER_MS;
+            } else if self.redis.is_some() && turns == TURNS_AT_A_STRETCH || now.mono.since(began) >= STRETCH_MS {
                 turns = 0;
                 self.write_recording(now);
                 future::yield_now().await;
+                began = self.clock.now().mono;
             } else {
                 turns += 1;
             }
@@ -448,8 +452,12 @@ const LISTENERS: usize = usize::MAX / 2;
 const ACCEPTS_A_TURN: usize = 64;
 /// How many calls from outside are taken in one turn.
 const CALLS_A_TURN: usize = 64;
-/// After so many turns without a pause other tasks get theirs.
+/// With Redis, whose answers other tasks bring, these get their turn after so many of ours without a pause.
 const TURNS_AT_A_STRETCH: u32 = 16;
+/// After so long without a pause other tasks get their turn in any case. Not much less: async-io's own thread, which stands in
+/// for one that blocks, looks after it again and again until it has seen nothing of it for 20 ms; that was a twentieth of
+/// the processor time of a busy server.
+const STRETCH_MS: u64 = 25;
 /// How long the thread waits for sockets alone, where they are busy.
 const LINGER_MS: u64 = 1;
 /// How long accepting pauses where there is no room.
