@@ -52,6 +52,8 @@ pub(crate) struct Judge {
     plain: bool,
     /// Whether a session that is renamed can be followed.
     follows: bool,
+    /// Whether there are requests of pages, which renew and ask by themselves.
+    pages: bool,
     /// Whether what a hub knows of a deadline may be as old as a reply takes.
     slack_ms: u64,
     touch_interval_ms: u64,
@@ -77,6 +79,7 @@ impl Judge {
             bound: config.close_bound(),
             plain: plan.layout == tethered_core::session::spring::Layout::Plain,
             follows: !plan.cluster && plan.may_config,
+            pages: plan.pages,
             slack_ms: if split { 2 * config.session.reply_ms } else { 0 },
             touch_interval_ms: plan.touch_interval_ms,
             timeout_ms: plan.timeout_s * 1_000,
@@ -162,8 +165,11 @@ impl Judge {
         let id = &self.fates[id].id;
         let time = now - told.first_touch;
         if let Some(intervals) = time.checked_div(interval) {
-            assert!(told.last_touch != Some(now), "hub {hub} touches {id} twice at {now}");
-            let most = intervals + time / timeout.saturating_sub(500).max(1) + 2 + 3 * told.loads;
+            // Requests of pages renew for themselves.
+            let twice = told.last_touch == Some(now) && !self.pages;
+            assert!(!twice, "hub {hub} touches {id} twice at {now}");
+            // Near the end of its time a session may be touched twice: for an earlier message, and for one that came since.
+            let most = intervals + 2 * (time / timeout.saturating_sub(500).max(1)) + 2 + 3 * told.loads;
             assert!(told.touches <= most, "{} touches of {id} by hub {hub} in {time} ms", told.touches);
         }
         told.last_touch = Some(now);
@@ -234,12 +240,17 @@ impl Judge {
     }
 
     pub(crate) fn joined(&mut self, now: u64, n: usize, id: usize, principal: Option<&str>) {
+        let came_from = self.fates[id].came_from;
+        let hub = self.seats[n].hub;
+        if let Some(before) = came_from {
+            self.inherit(hub, before, id);
+        }
         let seat = &mut self.seats[n];
         seat.joined = true;
         seat.id = Some(id);
         seat.principal = principal.map(Arc::from);
-        let fate = &self.fates[id];
-        assert!(self.told[seat.hub][id].executed.is_some(), "nobody vouched for {} to client {n}", fate.id);
+        let (seat, fate) = (&self.seats[n], &self.fates[id]);
+        assert!(self.told[hub][id].executed.is_some(), "nobody vouched for {} to client {n}", fate.id);
         let principal = principal.expect("it has logged in");
         assert!(
             fate.was_of(principal, seat.arrived),
@@ -254,10 +265,16 @@ impl Judge {
         let seat = &mut self.seats[n];
         let Some(before) = seat.id.replace(id).filter(|before| *before != id) else { return };
         let hub = seat.hub;
+        self.inherit(hub, before, id);
+    }
+
+    /// What a hub was told of a session by another id counts on.
+    fn inherit(&mut self, hub: usize, before: usize, id: usize) {
         let old = self.told[hub][before].clone();
         let new = &mut self.told[hub][id];
         new.deadline = new.deadline.max(old.deadline);
         new.confirmed = new.confirmed.max(old.confirmed);
+        new.executed = new.executed.max(old.executed);
     }
 
     pub(crate) fn left(&mut self, now: u64, n: usize, cause: Cause) {
@@ -299,9 +316,9 @@ impl Judge {
             Cause::LoggedOut => assert!(fate.logged_out_here, "nobody logged {} out here", fate.id),
             Cause::StoreLost => {
                 let confirmed = told.confirmed.unwrap_or(0);
-                // Of a question in several commands one may have been lost.
+                // Of a question in several commands one may have been lost; what a page is told is not told to sockets.
                 assert!(
-                    self.slack_ms > 0 || now >= confirmed + self.blind_ms,
+                    self.slack_ms > 0 || self.pages || now >= confirmed + self.blind_ms,
                     "the store vouched at {confirmed} for client {n}, given up at {now}"
                 );
             }
@@ -320,10 +337,13 @@ impl Judge {
     fn must_have_followed(&self, now: u64, n: usize, id: usize, cause: Cause) {
         let (fate, hub) = (&self.fates[id], self.seats[n].hub);
         let Some((to, at)) = fate.moved else { return };
+        // By hand it may have been put in the place of another user's.
+        let usurps =
+            self.fates[to].owners.iter().any(|(_, owner)| fate.owners.last().is_none_or(|(_, own)| own != owner));
         let lives = self.fates[to].alive_since().is_some_and(|since| since + LATELY_MS <= now);
         let told = self.told[hub][id].confirmed.is_some_and(|confirmed| confirmed < at);
         assert!(
-            !self.follows || !lives || !told || self.was_troubled(hub, at.saturating_sub(2 * self.reply_ms)),
+            !self.follows || usurps || !lives || !told || self.was_troubled(hub, at.saturating_sub(2 * self.reply_ms)),
             "client {n} is closed at {now} ({cause:?}): {} went to {} at {at}, and was not followed",
             fate.id,
             self.fates[to].id
@@ -336,7 +356,10 @@ impl Judge {
         if let Some(since) = seat.doubted {
             return Some(format!("{} is in doubt since {since}", self.fates[id].id));
         }
-        let deadline = self.told[seat.hub][id].deadline.saturating_add(self.slack_ms);
+        // Who has left is not asked for its session's id any more, which may have got another one since.
+        let moved = self.fates[id].moved.filter(|_| seat.left.is_some()).map_or(id, |(to, _)| to);
+        let told = &self.told[seat.hub];
+        let deadline = told[id].deadline.max(told[moved].deadline).saturating_add(self.slack_ms);
         (now >= deadline).then(|| format!("the deadline of {} was {deadline}", self.fates[id].id))
     }
 
@@ -363,10 +386,12 @@ impl Judge {
     }
 
     pub(crate) fn seen(&mut self, now: u64, n: usize, seen: &Seen) {
+        let why = self.bar(now, &self.seats[n]);
         let seat = &mut self.seats[n];
         assert!(!seat.closed, "client {n} reads {seen:?} behind a Close");
         if let (Some(left), Seen::Message { .. } | Seen::Receipt | Seen::Error) = (&mut seat.barred, seen) {
-            assert!(*left > 0, "client {n} reads {seen:?} at {now}, though its session is over or in doubt");
+            let why = why.unwrap_or_else(|| format!("it left, {:?}", seat.left));
+            assert!(*left > 0, "client {n} reads {seen:?} at {now}, though {why}");
             *left -= 1;
         }
         match seen {
