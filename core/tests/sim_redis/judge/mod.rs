@@ -35,7 +35,6 @@ pub(crate) struct Told {
     touches: u64,
     loads: u64,
     first_touch: u64,
-    last_touch: Option<u64>,
 }
 
 /// What Redis replied, as far as it counts here.
@@ -52,7 +51,7 @@ pub(crate) struct Judge {
     plain: bool,
     /// Whether a session that is renamed can be followed.
     follows: bool,
-    /// Whether there are requests of pages, which renew and ask by themselves.
+    /// Whether there are requests of pages, which ask by themselves.
     pages: bool,
     /// Whether what a hub knows of a deadline may be as old as a reply takes.
     slack_ms: u64,
@@ -156,7 +155,7 @@ impl Judge {
     }
 
     pub(crate) fn touch_sent(&mut self, now: u64, hub: usize, id: usize) {
-        let (interval, timeout) = (self.touch_interval_ms, self.timeout_ms);
+        let (interval, timeout) = (self.touch_interval_ms, self.timeout_ms.min(self.fates[id].shortest_ms));
         let told = &mut self.told[hub][id];
         if told.touches == 0 {
             told.first_touch = now;
@@ -165,21 +164,23 @@ impl Judge {
         let id = &self.fates[id].id;
         let time = now - told.first_touch;
         if let Some(intervals) = time.checked_div(interval) {
-            // Requests of pages renew for themselves.
-            let twice = told.last_touch == Some(now) && !self.pages;
-            assert!(!twice, "hub {hub} touches {id} twice at {now}");
             // Near the end of its time a session may be touched twice: for an earlier message, and for one that came since.
-            let most = intervals + 2 * (time / timeout.saturating_sub(500).max(1)) + 2 + 3 * told.loads;
+            let ends = time / timeout.saturating_sub(500).max(1);
+            let most = intervals + 2 * ends + 3 + 3 * told.loads;
             assert!(told.touches <= most, "{} touches of {id} by hub {hub} in {time} ms", told.touches);
         }
-        told.last_touch = Some(now);
     }
 
     /// A touch was not taken for a reason that has it sent again.
     pub(crate) fn touch_again(&mut self, hub: usize, id: usize) {
         let told = &mut self.told[hub][id];
         told.touches = told.touches.saturating_sub(1);
-        told.last_touch = None;
+    }
+
+    /// A session is to end after so long a silence from now on.
+    pub(crate) fn timeout_set(&mut self, id: usize, ms: u64) {
+        let fate = &mut self.fates[id];
+        fate.shortest_ms = fate.shortest_ms.min(ms);
     }
 
     pub(crate) fn load_sent(&mut self, hub: usize, id: usize) {
@@ -207,12 +208,13 @@ impl Judge {
     }
 
     /// A notice about a session reaches a hub.
-    pub(crate) fn noticed(&mut self, now: u64, hub: usize, id: usize) {
+    pub(crate) fn noticed(&mut self, now: u64, hub: usize, id: usize, renamed: bool) {
         if !self.fates[id].truth.is_alive() {
             self.told[hub][id].heard.get_or_insert(now);
         }
         for seat in &mut self.seats {
             if seat.hub == hub && seat.id == Some(id) && seat.joined && seat.left.is_none() {
+                seat.renamed = renamed && (seat.doubted.is_none() || seat.renamed);
                 seat.doubted = Some(now);
             }
         }
@@ -222,9 +224,12 @@ impl Judge {
     pub(crate) fn moved(&mut self, now: u64, from: usize, to: usize) {
         if self.fates[from].moved.is_none_or(|(known, _)| known != to) {
             self.fates[from].moved = Some((to, now));
+            self.timeout_set(to, self.fates[from].shortest_ms);
             self.fates[to].came_from = Some(from);
             if self.fates[to].owners.is_empty() {
                 self.fates[to].owners = self.fates[from].owners.clone();
+            } else if let Some((_, owner)) = self.fates[from].owners.last().cloned() {
+                self.fates[to].owned(now, &owner);
             }
         }
     }
@@ -265,6 +270,11 @@ impl Judge {
         let seat = &mut self.seats[n];
         let Some(before) = seat.id.replace(id).filter(|before| *before != id) else { return };
         let hub = seat.hub;
+        // Where it went is known, or that it lives under the new id was known already.
+        let vouched = self.told[hub][id].executed;
+        if core::mem::take(&mut seat.renamed) || seat.doubted.is_some_and(|since| vouched >= Some(since)) {
+            seat.doubted = None;
+        }
         self.inherit(hub, before, id);
     }
 

@@ -111,7 +111,14 @@ impl World {
                 self.mix(&command);
                 self.send(hub, call.map(CallId::to_raw), connection, command);
             }
-            Action::Deliver { token, .. } => self.judge.delivered(self.now, token as usize),
+            Action::Deliver { client, token, .. } => {
+                // It may have been renamed in this very turn.
+                if let Some((id, _)) = self.nodes[hub].hub.session_of(client) {
+                    let id = self.judge.number(&id);
+                    self.judge.is_under(token as usize, id);
+                }
+                self.judge.delivered(self.now, token as usize);
+            }
             Action::Joined { client, token, principal } => {
                 self.joined.insert((hub, client), token as usize);
                 let id = self.nodes[hub].hub.session_of(client).expect("bound").0;
