@@ -1,7 +1,7 @@
 # Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
 
 STEPS="fmt clippy docs test cabi sanitize fuzz nostd build load walk"
-LONG_STEPS="sim fuzzing churn"
+LONG_STEPS="mass sim fuzzing churn"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
 [ -z "$conformance" ] || STEPS="$STEPS autobahn stomp sockjs browser stomppy"
@@ -29,6 +29,7 @@ about() {
         stomppy) echo "stomp.py, a client of others" ;;
         spring) echo "one session store with a real Spring application: logins, renewals, ends, races" ;;
         sim) echo "100,000 seeds of each simulator, each run twice: the embedded store, and a model of Redis beside Spring nodes" ;;
+        mass) echo "100,000 of 500,000 sessions end in one second, and a sweep of 100,000: core on a real Redis" ;;
         churn) echo "ten minutes of 10,000 connects and closes a second: the release build" ;;
         fuzzing) echo "each fuzz target for ten minutes (FUZZ_SECONDS=$FUZZ_SECONDS) with libFuzzer" ;;
     esac
@@ -187,6 +188,11 @@ step_spring() {
 
 step_sim() {
     cargo test --locked -p tethered-core --release --test sim --test sim_redis -- --ignored
+}
+
+# Each in its turn: they measure.
+step_mass() {
+    cargo test --locked -p tethered-core --release --test redis -- --ignored --nocapture --test-threads=1 mass::
 }
 
 step_churn() {

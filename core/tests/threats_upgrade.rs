@@ -1,9 +1,9 @@
-//! What hostile WebSocket handshakes lead to, case by case: H11 to H21 and H25.
+//! What hostile WebSocket handshakes lead to, case by case: H11 to H21 and H25. Nothing is compressed here, so what a compressed message could do (D01 to D10) ends where one is offered or sent.
 
 mod harness;
 
 use harness::wire::Answer;
-use harness::{Server, config, get, handshake};
+use harness::{Server, config, get, handshake, wire};
 use tethered_core::config::Store;
 use tethered_core::http::{Encoding, Response, cookie};
 use tethered_core::hub::{Action, Change};
@@ -226,6 +226,66 @@ fn h21_extensions_are_declined() {
         let answer = server.ask(&handshake("/echo", &format!("Sec-WebSocket-Extensions: {offer}\r\n")));
         assert_eq!((answer.status, answer.header("sec-websocket-extensions")), (101, None), "{offer}");
     }
+}
+
+/// With no offer accepted there is nothing to inflate.
+#[test]
+fn d06_no_offer_of_compression_is_accepted_in_whatever_form() {
+    let mut server = Server::default();
+    for offer in [
+        "permessage-deflate; client_max_window_bits",
+        "permessage-deflate; server_max_window_bits=7, permessage-deflate; server_max_window_bits=16",
+        "permessage-deflate; server_max_window_bits=+9; client_max_window_bits=09",
+        "permessage-deflate; server_no_context_takeover=1; server_no_context_takeover",
+        "permessage-deflate; unknown=\"\\\"\", permessage-deflate",
+        "x-webkit-deflate-frame, permessage-bzip2",
+    ] {
+        let answer = server.ask(&handshake("/echo", &format!("Sec-WebSocket-Extensions: {offer}\r\n")));
+        assert_eq!((answer.status, answer.header("sec-websocket-extensions")), (101, None), "{offer}");
+    }
+}
+
+/// D01 to D05, D07, D08: the bit that says "compressed" is one that nobody has agreed on, on each kind of frame, however
+/// large what it would inflate to.
+#[test]
+fn d01_to_d08_a_compressed_frame_is_1002_before_anything_is_inflated() {
+    let bomb = [&[0x62, 0x60][..], &[0; 60_000]].concat();
+    for opcode in [0x0, 0x1, 0x2, 0x8, 0x9, 0xa] {
+        for fin in [0x80, 0] {
+            let payload = if opcode < 8 { &bomb[..] } else { &bomb[..100] };
+            let mut server = Server::default();
+            let socket = server.ws("/echo", "");
+            let before = server.hub.stats().buffered_bytes;
+            server.send(socket, &wire::frame(fin | 0x40 | opcode, payload));
+            assert_eq!(server.close_code(socket), Some(1002), "{fin:x} {opcode:x}");
+            assert!(server.hub.stats().buffered_bytes <= before + 1_024, "{fin:x} {opcode:x}");
+        }
+    }
+}
+
+/// D09 and D10: nothing that goes out is compressed, so there is no state of a compressor, and no secret shows in a length.
+#[test]
+fn d09_and_d10_nothing_that_goes_out_is_compressed() {
+    let mut server = Server::default();
+    let socket = server.open();
+    let head = handshake("/echo", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    server.send(socket, head.as_bytes());
+    assert_eq!(server.answer(socket).status, 101);
+    server.send(socket, &wire::text("a".repeat(10_000)));
+    let mut frames = server.frames(socket);
+    if frames.is_empty() {
+        // An application has to send it back.
+        let now = server.now();
+        let client = server.seen().into_iter().find_map(|action| match action {
+            Action::Deliver { client, .. } => Some(client),
+            _ => None,
+        });
+        let text = "a".repeat(10_000);
+        server.hub.send(now, client.expect("it was delivered"), tethered_core::hub::Payload::Text(&text));
+        server.work();
+        frames = server.frames(socket);
+    }
+    assert!(matches!(&frames[..], [frame] if frame.first == 0x81 && frame.payload.len() == 10_000));
 }
 
 #[test]

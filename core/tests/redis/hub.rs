@@ -17,12 +17,12 @@ const A: &str = "11111111-1111-4111-8111-111111111111";
 const B: &str = "22222222-2222-4222-8222-222222222222";
 const NS: &str = "spring:session:sessions:";
 
-fn indexed() -> Config {
+pub(crate) fn indexed() -> Config {
     Config { layout: Layout::Indexed, ..Config::default() }
 }
 
 /// As Spring leaves a session that somebody logged in to just now.
-fn log_in(client: &mut Client, id: &str, seconds: i32) {
+pub(crate) fn log_in(client: &mut Client, id: &str, seconds: i32) {
     store(client, id, Form::Java, 0, seconds);
     client.run(&format!("PEXPIRE {NS}{id} {}", seconds * 1_000 + 300_000));
     let ttl = (seconds * 1_000).to_string();
@@ -54,7 +54,7 @@ fn status(node: &mut Node, socket: SocketId) -> u16 {
 }
 
 /// An open STOMP conversation under this session.
-fn talk(node: &mut Node, id: &str) -> SocketId {
+pub(crate) fn talk(node: &mut Node, id: &str) -> SocketId {
     let socket = shake(node, id);
     assert_eq!(status(node, socket), 101);
     node.send(socket, &wire::text(wire::stomp("CONNECT", &[("accept-version", "1.2"), ("host", "x")], b"")));
@@ -63,16 +63,16 @@ fn talk(node: &mut Node, id: &str) -> SocketId {
     socket
 }
 
-fn speak(node: &mut Node, socket: SocketId) {
+pub(crate) fn speak(node: &mut Node, socket: SocketId) {
     node.send(socket, &wire::text(wire::stomp("SEND", &[("destination", "/app/a")], b"x")));
 }
 
 /// The code of the Close that came.
-fn code(node: &mut Node, socket: SocketId) -> Option<u16> {
+pub(crate) fn code(node: &mut Node, socket: SocketId) -> Option<u16> {
     wire::frames(&node.take(socket)).last().and_then(|frame| frame.close()).map(|(code, _)| code)
 }
 
-fn has_out(node: &Node, socket: SocketId) -> bool {
+pub(crate) fn has_out(node: &Node, socket: SocketId) -> bool {
     node.out.contains_key(&socket.to_raw())
 }
 
@@ -124,7 +124,7 @@ fn what_is_sent_renews_and_what_is_received_does_not() {
 
 /// Redis does not expire by itself, and announces nothing: the own deadline finds it.
 #[test]
-fn an_expiry_that_nobody_announces_is_found_within_a_second() {
+fn r04_an_expiry_that_nobody_announces_is_found_within_a_second() {
     let server = Server::start();
     let client = &mut server.connect();
     client.run("DEBUG SET-ACTIVE-EXPIRE 0");

@@ -15,4 +15,5 @@ mod mass;
 mod notices;
 mod races;
 mod steps;
+mod threats;
 mod truth;

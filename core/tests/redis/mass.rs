@@ -75,7 +75,7 @@ fn cpu_ms() -> u64 {
 
 #[test]
 #[ignore = "measures: on a release build"]
-fn of_half_a_million_sessions_a_hundred_thousand_end_in_one_second() {
+fn r04_of_half_a_million_sessions_a_hundred_thousand_end_in_one_second() {
     const DUE: usize = 100_000;
     const LIVING: usize = 400_000;
     let server = Server::start();

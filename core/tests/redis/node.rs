@@ -19,6 +19,8 @@ pub(crate) struct Node {
     started: std::time::Instant,
     /// The node's clock is so much ahead of the real one.
     pub(crate) ahead_ms: u64,
+    /// What its wall clock says, if that is not the time.
+    pub(crate) wall: Option<UnixMillis>,
     pub(crate) out: BTreeMap<u64, Vec<u8>>,
     pub(crate) ended: Vec<Ended>,
     pub(crate) alarms: Vec<String>,
@@ -51,6 +53,7 @@ impl Node {
             transactions: server.connect(),
             started,
             ahead_ms: 0,
+            wall: None,
             out: BTreeMap::new(),
             ended: Vec::new(),
             alarms: Vec::new(),
@@ -89,7 +92,10 @@ impl Node {
 
     pub(crate) fn now(&self) -> Now {
         let ms = self.started.elapsed().as_millis() as u64 + self.ahead_ms;
-        Now { mono: Instant::from_millis(ms), wall: UnixMillis::from_millis(1_700_000_000_000 + ms) }
+        Now {
+            mono: Instant::from_millis(ms),
+            wall: self.wall.unwrap_or(UnixMillis::from_millis(1_700_000_000_000 + ms)),
+        }
     }
 
     pub(crate) fn handle(&mut self, event: Event<'_>) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tethered_core::redis::{Item, Reply};
 
-/// A redis-server that ends with the test.
+/// A redis-server, or what `REDIS_SERVER` names in its place, that ends with the test.
 pub(crate) struct Server {
     process: Child,
     pub(crate) port: u16,
@@ -24,7 +24,7 @@ impl Server {
         // The port may be taken by somebody else between the two: then another one is tried.
         for _ in 0..20 {
             let port = free_port();
-            let mut process = Command::new("redis-server")
+            let mut process = Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
                 .args(["--enable-debug-command", "local", "--daemonize", "no"])
                 .args(args.iter().map(|arg| arg.replace("PORT", &port.to_string())))

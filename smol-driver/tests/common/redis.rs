@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A `redis-server` process, with its data in a folder of its own.
+/// A process of `redis-server`, or of what `REDIS_SERVER` names in its place, with its data in a folder of its own.
 pub struct RedisServer {
     pub port: u16,
     folder: PathBuf,
@@ -83,7 +83,7 @@ impl RedisServer {
 
     /// Starts it again on its port, with what was last saved.
     pub fn revive(&mut self) {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()));
         command.current_dir(&self.folder);
         let sentinel = self.folder.join("sentinel.conf");
         if sentinel.exists() {
