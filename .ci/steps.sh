@@ -1,6 +1,6 @@
 # Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
 
-STEPS="fmt clippy docs test cabi fuzz nostd build load walk"
+STEPS="fmt clippy docs test cabi package fuzz nostd build load walk"
 LONG_STEPS="sim fuzzing churn"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
@@ -16,6 +16,7 @@ about() {
         docs) echo "rustdoc without a warning; the code in README compiles" ;;
         test) echo "every test and doctest of the workspace: units, transcripts, simulator, hostile input, the C smoke test" ;;
         cabi) echo "the C ABI: types and signatures against what is written down, by libabigail" ;;
+        package) echo "install.sh, used from an empty C project by pkg-config and an empty C++ project by CMake; what it exports and needs" ;;
         sanitize) echo "the C tests with ASan, UBSan and TSan, planted faults, and ${CABI_FUZZ_SECONDS} s of random calls" ;;
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
@@ -67,6 +68,10 @@ step_test() {
 
 step_cabi() {
     cargo test --locked -p tethered-ffi --test abi -- --include-ignored
+}
+
+step_package() {
+    ffi/tests/package/run.sh "$root/target/ci/package"
 }
 
 step_sanitize() {
