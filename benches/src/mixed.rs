@@ -1,6 +1,6 @@
 //! A hub full of STOMP clients that come by every transport of SockJS, and by plain WebSockets.
 
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tethered_core::config::{Config, Endpoint, Login, SockJs};
@@ -10,6 +10,7 @@ use tethered_core::stomp::{Command, Encoder, Version};
 use tethered_core::time::{Instant, Now, UnixMillis};
 
 use crate::crowd::masked;
+use crate::meter::cpu_time;
 
 /// How a client comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,17 @@ pub enum Way {
         /// Whether the answer goes on.
         streams: bool,
     },
+}
+
+impl Way {
+    /// The transport's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain WebSocket",
+            Self::WebSocket => "websocket",
+            Self::Requests { request: (_, name), .. } => name.split('?').next().unwrap_or_default(),
+        }
+    }
 }
 
 /// All of them.
@@ -171,19 +183,19 @@ impl Mixed {
         }
     }
 
-    /// One message to everybody, until everything is taken: the time that it took.
+    /// One message to everybody: the processor time until each has it queued, and until everything is taken.
     ///
     /// # Panics
     /// If somebody is missing.
-    #[allow(clippy::disallowed_methods, reason = "it measures real time")]
-    pub fn publish(&mut self, body: &[u8]) -> Duration {
+    pub fn publish(&mut self, body: &[u8]) -> (Duration, Duration) {
         let message = Message { content_type: Some("text/plain"), headers: &[], body };
-        let before = Clock::now();
+        let start = cpu_time();
         let reached = self.hub.publish(self.now, To::Destination(TOPIC), &message);
+        let queued = cpu_time() - start;
         self.settle();
-        let took = before.elapsed();
+        let whole = cpu_time() - start;
         assert_eq!(reached, self.members.len(), "everybody is reached");
-        took
+        (queued, whole)
     }
 }
 

@@ -8,8 +8,9 @@ use tethered_benches::echo::{process, serve};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_default();
-    let (_, serve) = serve::SERVERS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-        let names = serve::SERVERS.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    let known = || serve::SERVERS.iter().chain(serve::SOCKJS_SERVERS);
+    let (_, serve) = known().find(|(it, _)| *it == name).ok_or_else(|| {
+        let names = known().map(|(name, _)| *name).collect::<Vec<_>>();
         format!("echo-server NAME [PROCESSOR], where NAME is one of: {}", names.join(", "))
     })?;
     if let Some(cpu) = arguments.next() {

@@ -4,3 +4,4 @@ pub mod fan;
 pub mod load;
 pub mod process;
 pub mod serve;
+pub mod sockjs;

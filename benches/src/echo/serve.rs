@@ -2,8 +2,11 @@
 
 use std::error::Error;
 use std::net::TcpListener;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
-use tethered_core::config::{Config, Endpoint, Limits, Login};
+use tethered_core::config::{Config, Endpoint, Limits, Login, SockJs};
 use tethered_core::http;
 use tethered_core::hub::{Change, Delivery, DeliveryKind, Hub, Payload, Request, Response};
 use tethered_core::ids::{ClientId, SocketId};
@@ -11,6 +14,7 @@ use tethered_smol::{Application, Clock, Context, Level, Log, Server};
 
 use super::fan::OPEN;
 use super::load::PATH;
+use super::sockjs::PREFIX;
 
 /// A server by its name.
 pub type Serve = fn(TcpListener) -> Result<(), Box<dyn Error>>;
@@ -23,6 +27,10 @@ pub const SERVERS: &[(&str, Serve)] = &[
     #[cfg(feature = "peers")]
     ("async-tungstenite", crate::peers::echo::async_tungstenite),
 ];
+
+/// The servers there are for SockJS, ours first. The other is sockjs-node, where `npm --prefix benches/sockjs-node ci` has
+/// installed it.
+pub const SOCKJS_SERVERS: &[(&str, Serve)] = &[("tethered", tethered), ("sockjs-node", sockjs_node)];
 
 /// Beside the echo, a STOMP endpoint with login: `GET /login/NAME` logs in.
 struct Echo;
@@ -47,12 +55,23 @@ fn tethered(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     listener.set_nonblocking(true)?;
     let echo = Endpoint { any_origin: true, ..Endpoint::raw(PATH) };
     let open = Endpoint { login: Login::None, ..Endpoint::stomp(OPEN) };
+    let sockjs = Endpoint::raw(PREFIX).with_sockjs(SockJs { counted: false, ..SockJs::default() });
     let stomp = Endpoint { login: Login::Required, ..Endpoint::stomp("/stomp") };
     let limits = Limits { per_address: 20_000, half_open_address: 1_024, ..Limits::default() };
-    let config = Config { endpoints: vec![echo, open, stomp], limits, ..Config::default() };
+    let config = Config { endpoints: vec![echo, sockjs, open, stomp], limits, ..Config::default() };
     let clock = Clock::start();
     let hub = Hub::new(config, [7; 16], clock.now())?;
     let server = Server::new(hub, Echo, clock, listener.into(), Log::new(Level::Warn))?;
     smol::block_on(server.run())?;
     Ok(())
+}
+
+/// Becomes Node, which listens at the same socket.
+fn sockjs_node(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/sockjs-node/server.mjs");
+    let listener = OwnedFd::from(listener);
+    rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty())?;
+    let error = Command::new("node").args([script, &listener.as_raw_fd().to_string()]).exec();
+    drop(listener);
+    Err(error.into())
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tethered_core::redis::{Item, Reply};
@@ -22,8 +23,7 @@ impl Server {
     pub(crate) fn start_with(args: &[&str]) -> Self {
         // The port may be taken by somebody else between the two: then another one is tried.
         for _ in 0..20 {
-            let port =
-                TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+            let port = free_port();
             let mut process = Command::new("redis-server")
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
                 .args(["--enable-debug-command", "local", "--daemonize", "no"])
@@ -57,6 +57,15 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A port that is free, and that no other test of this process is given: below those that the system hands out by itself.
+fn free_port() -> u16 {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let from = std::process::id().wrapping_mul(97);
+    let next = || 12_000 + (from.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)) % 20_000) as u16;
+    let mut ports = std::iter::repeat_with(next).take(20_000);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// One connection.

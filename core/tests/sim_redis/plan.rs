@@ -151,8 +151,10 @@ impl Plan {
             skew_ms: some(15, 20_000),
             forgotten: some(10, 2),
         };
-        if plan.faults.skew_ms > 0 {
-            // Before any session has told which layout it is, an ended one is known by its times alone.
+        let Faults { skew_ms, hands, stalls, .. } = plan.faults;
+        if skew_ms + hands + stalls > 0 {
+            // Before any session has told which layout it is, an ended one is known by its times alone, and those may be
+            // wrong, or half of them be written.
             plan.told = true;
         }
         plan

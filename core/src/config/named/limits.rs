@@ -57,6 +57,8 @@ impl Limit {
     pub fn get(&self, limits: &Limits) -> u64 {
         match (self.read)(limits) {
             0 if self.may_be_off => OFF,
+            // The largest that fits a narrow number is how it holds "off".
+            value if value > self.max() => OFF,
             value => value,
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct Fate {
     /// Whose it was, since when.
     pub(crate) owners: Vec<(u64, Arc<str>)>,
     pub(crate) logged_out_here: bool,
+    /// The shortest timeout that it was given since it was made; `u64::MAX`: none.
+    pub(crate) shortest_ms: u64,
 }
 
 impl Fate {
@@ -40,6 +42,7 @@ impl Fate {
             came_from: None,
             owners: Vec::new(),
             logged_out_here: false,
+            shortest_ms: u64::MAX,
         }
     }
 

@@ -35,7 +35,6 @@ pub(crate) struct Told {
     touches: u64,
     loads: u64,
     first_touch: u64,
-    last_touch: Option<u64>,
 }
 
 /// What Redis replied, as far as it counts here.
@@ -52,6 +51,8 @@ pub(crate) struct Judge {
     plain: bool,
     /// Whether a session that is renamed can be followed.
     follows: bool,
+    /// Whether there are requests of pages, which ask by themselves.
+    pages: bool,
     /// Whether what a hub knows of a deadline may be as old as a reply takes.
     slack_ms: u64,
     touch_interval_ms: u64,
@@ -77,6 +78,7 @@ impl Judge {
             bound: config.close_bound(),
             plain: plan.layout == tethered_core::session::spring::Layout::Plain,
             follows: !plan.cluster && plan.may_config,
+            pages: plan.pages,
             slack_ms: if split { 2 * config.session.reply_ms } else { 0 },
             touch_interval_ms: plan.touch_interval_ms,
             timeout_ms: plan.timeout_s * 1_000,
@@ -153,7 +155,7 @@ impl Judge {
     }
 
     pub(crate) fn touch_sent(&mut self, now: u64, hub: usize, id: usize) {
-        let (interval, timeout) = (self.touch_interval_ms, self.timeout_ms);
+        let (interval, timeout) = (self.touch_interval_ms, self.timeout_ms.min(self.fates[id].shortest_ms));
         let told = &mut self.told[hub][id];
         if told.touches == 0 {
             told.first_touch = now;
@@ -162,18 +164,23 @@ impl Judge {
         let id = &self.fates[id].id;
         let time = now - told.first_touch;
         if let Some(intervals) = time.checked_div(interval) {
-            assert!(told.last_touch != Some(now), "hub {hub} touches {id} twice at {now}");
-            let most = intervals + time / timeout.saturating_sub(500).max(1) + 2 + 3 * told.loads;
+            // Near the end of its time a session may be touched twice: for an earlier message, and for one that came since.
+            let ends = time / timeout.saturating_sub(500).max(1);
+            let most = intervals + 2 * ends + 3 + 3 * told.loads;
             assert!(told.touches <= most, "{} touches of {id} by hub {hub} in {time} ms", told.touches);
         }
-        told.last_touch = Some(now);
     }
 
     /// A touch was not taken for a reason that has it sent again.
     pub(crate) fn touch_again(&mut self, hub: usize, id: usize) {
         let told = &mut self.told[hub][id];
         told.touches = told.touches.saturating_sub(1);
-        told.last_touch = None;
+    }
+
+    /// A session is to end after so long a silence from now on.
+    pub(crate) fn timeout_set(&mut self, id: usize, ms: u64) {
+        let fate = &mut self.fates[id];
+        fate.shortest_ms = fate.shortest_ms.min(ms);
     }
 
     pub(crate) fn load_sent(&mut self, hub: usize, id: usize) {
@@ -201,12 +208,13 @@ impl Judge {
     }
 
     /// A notice about a session reaches a hub.
-    pub(crate) fn noticed(&mut self, now: u64, hub: usize, id: usize) {
+    pub(crate) fn noticed(&mut self, now: u64, hub: usize, id: usize, renamed: bool) {
         if !self.fates[id].truth.is_alive() {
             self.told[hub][id].heard.get_or_insert(now);
         }
         for seat in &mut self.seats {
             if seat.hub == hub && seat.id == Some(id) && seat.joined && seat.left.is_none() {
+                seat.renamed = renamed && (seat.doubted.is_none() || seat.renamed);
                 seat.doubted = Some(now);
             }
         }
@@ -216,9 +224,12 @@ impl Judge {
     pub(crate) fn moved(&mut self, now: u64, from: usize, to: usize) {
         if self.fates[from].moved.is_none_or(|(known, _)| known != to) {
             self.fates[from].moved = Some((to, now));
+            self.timeout_set(to, self.fates[from].shortest_ms);
             self.fates[to].came_from = Some(from);
             if self.fates[to].owners.is_empty() {
                 self.fates[to].owners = self.fates[from].owners.clone();
+            } else if let Some((_, owner)) = self.fates[from].owners.last().cloned() {
+                self.fates[to].owned(now, &owner);
             }
         }
     }
@@ -234,12 +245,17 @@ impl Judge {
     }
 
     pub(crate) fn joined(&mut self, now: u64, n: usize, id: usize, principal: Option<&str>) {
+        let came_from = self.fates[id].came_from;
+        let hub = self.seats[n].hub;
+        if let Some(before) = came_from {
+            self.inherit(hub, before, id);
+        }
         let seat = &mut self.seats[n];
         seat.joined = true;
         seat.id = Some(id);
         seat.principal = principal.map(Arc::from);
-        let fate = &self.fates[id];
-        assert!(self.told[seat.hub][id].executed.is_some(), "nobody vouched for {} to client {n}", fate.id);
+        let (seat, fate) = (&self.seats[n], &self.fates[id]);
+        assert!(self.told[hub][id].executed.is_some(), "nobody vouched for {} to client {n}", fate.id);
         let principal = principal.expect("it has logged in");
         assert!(
             fate.was_of(principal, seat.arrived),
@@ -254,10 +270,21 @@ impl Judge {
         let seat = &mut self.seats[n];
         let Some(before) = seat.id.replace(id).filter(|before| *before != id) else { return };
         let hub = seat.hub;
+        // Where it went is known, or that it lives under the new id was known already.
+        let vouched = self.told[hub][id].executed;
+        if core::mem::take(&mut seat.renamed) || seat.doubted.is_some_and(|since| vouched >= Some(since)) {
+            seat.doubted = None;
+        }
+        self.inherit(hub, before, id);
+    }
+
+    /// What a hub was told of a session by another id counts on.
+    fn inherit(&mut self, hub: usize, before: usize, id: usize) {
         let old = self.told[hub][before].clone();
         let new = &mut self.told[hub][id];
         new.deadline = new.deadline.max(old.deadline);
         new.confirmed = new.confirmed.max(old.confirmed);
+        new.executed = new.executed.max(old.executed);
     }
 
     pub(crate) fn left(&mut self, now: u64, n: usize, cause: Cause) {
@@ -299,9 +326,9 @@ impl Judge {
             Cause::LoggedOut => assert!(fate.logged_out_here, "nobody logged {} out here", fate.id),
             Cause::StoreLost => {
                 let confirmed = told.confirmed.unwrap_or(0);
-                // Of a question in several commands one may have been lost.
+                // Of a question in several commands one may have been lost; what a page is told is not told to sockets.
                 assert!(
-                    self.slack_ms > 0 || now >= confirmed + self.blind_ms,
+                    self.slack_ms > 0 || self.pages || now >= confirmed + self.blind_ms,
                     "the store vouched at {confirmed} for client {n}, given up at {now}"
                 );
             }
@@ -320,10 +347,13 @@ impl Judge {
     fn must_have_followed(&self, now: u64, n: usize, id: usize, cause: Cause) {
         let (fate, hub) = (&self.fates[id], self.seats[n].hub);
         let Some((to, at)) = fate.moved else { return };
+        // By hand it may have been put in the place of another user's.
+        let usurps =
+            self.fates[to].owners.iter().any(|(_, owner)| fate.owners.last().is_none_or(|(_, own)| own != owner));
         let lives = self.fates[to].alive_since().is_some_and(|since| since + LATELY_MS <= now);
         let told = self.told[hub][id].confirmed.is_some_and(|confirmed| confirmed < at);
         assert!(
-            !self.follows || !lives || !told || self.was_troubled(hub, at.saturating_sub(2 * self.reply_ms)),
+            !self.follows || usurps || !lives || !told || self.was_troubled(hub, at.saturating_sub(2 * self.reply_ms)),
             "client {n} is closed at {now} ({cause:?}): {} went to {} at {at}, and was not followed",
             fate.id,
             self.fates[to].id
@@ -336,7 +366,10 @@ impl Judge {
         if let Some(since) = seat.doubted {
             return Some(format!("{} is in doubt since {since}", self.fates[id].id));
         }
-        let deadline = self.told[seat.hub][id].deadline.saturating_add(self.slack_ms);
+        // Who has left is not asked for its session's id any more, which may have got another one since.
+        let moved = self.fates[id].moved.filter(|_| seat.left.is_some()).map_or(id, |(to, _)| to);
+        let told = &self.told[seat.hub];
+        let deadline = told[id].deadline.max(told[moved].deadline).saturating_add(self.slack_ms);
         (now >= deadline).then(|| format!("the deadline of {} was {deadline}", self.fates[id].id))
     }
 
@@ -363,10 +396,12 @@ impl Judge {
     }
 
     pub(crate) fn seen(&mut self, now: u64, n: usize, seen: &Seen) {
+        let why = self.bar(now, &self.seats[n]);
         let seat = &mut self.seats[n];
         assert!(!seat.closed, "client {n} reads {seen:?} behind a Close");
         if let (Some(left), Seen::Message { .. } | Seen::Receipt | Seen::Error) = (&mut seat.barred, seen) {
-            assert!(*left > 0, "client {n} reads {seen:?} at {now}, though its session is over or in doubt");
+            let why = why.unwrap_or_else(|| format!("it left, {:?}", seat.left));
+            assert!(*left > 0, "client {n} reads {seen:?} at {now}, though {why}");
             *left -= 1;
         }
         match seen {

@@ -22,6 +22,8 @@ pub(crate) struct Seat {
     pub(crate) parted: bool,
     /// Since when nothing may cross, for a notice.
     pub(crate) doubted: Option<u64>,
+    /// That notice was of another id, and of nothing else.
+    pub(crate) renamed: bool,
     /// Nothing may be lent to it but the rest of a frame that was begun, and a Close: how many more messages it may
     /// come to read by that.
     pub(crate) barred: Option<u32>,

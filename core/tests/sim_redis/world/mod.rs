@@ -327,6 +327,10 @@ impl World {
             13 if self.plan.pages => self.start_page(n),
             14 if self.plan.faults.hands > 0 => {
                 let seconds = [-1, 1, 2, 5, 15, 60][self.rng.range(0, 5) as usize];
+                if let (Some(id), Ok(seconds)) = (self.sessions[n].id.clone(), u64::try_from(seconds)) {
+                    let id = self.judge.number(&id);
+                    self.judge.timeout_set(id, seconds * 1_000);
+                }
                 self.begin(n, Errand::Timeout(seconds));
             }
             _ => {}

@@ -294,7 +294,7 @@ impl World {
         let about = event.and_then(|_| values::id_in(&message.payload)).and_then(|id| self.judge.known(id));
         // A new name says nothing of what was there before.
         if let Some(id) = about.filter(|_| event != Some(Keyevent::RenameTo)) {
-            self.judge.noticed(self.now, hub, id);
+            self.judge.noticed(self.now, hub, id, event == Some(Keyevent::RenameFrom));
         }
         self.note(|| format!("hub {hub} hears {:?} {}", event, message.payload.escape_ascii()));
         let Message { channel, payload } = message;

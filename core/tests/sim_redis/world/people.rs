@@ -74,6 +74,10 @@ impl World {
         }
         let client = &mut self.clients[n];
         self.judge.lent(self.now, n, client.within_frame());
+        // Whoever reads slowly is being answered.
+        if let Some(asked) = &mut self.asked[n] {
+            *asked = self.now;
+        }
         self.trace.mix(&all[..len]);
         let seen = client.read(&all[..len]);
         if all.len() > len {
