@@ -11,6 +11,7 @@ setup() {
     need valgrind valgrind
     need cmake cmake
     need pkg-config pkg-config
+    need /usr/include/hiredis/hiredis.h libhiredis-dev
     need node nodejs
     need npm npm
     need python3 python3
