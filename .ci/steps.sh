@@ -1,6 +1,6 @@
 # Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
 
-STEPS="fmt clippy docs test cabi package cexamples fuzz nostd build load walk"
+STEPS="fmt clippy docs test cabi sanitize package cexamples fuzz nostd build load walk"
 LONG_STEPS="sim fuzzing churn"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)

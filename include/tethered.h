@@ -118,7 +118,9 @@ enum tethered_status_code
    */
   TETHERED_MORE = 2,
   /**
-   * Done, but much waits for this peer, who reads slowly: send it less, for at twice as much it is closed.
+   * Done, but too much waits. Of tethered_send: for this peer, who reads slowly; send it less, for at twice as much it
+   * is closed. Of tethered_received and tethered_message: for tethered_poll, 1,024 actions or more; poll before you read
+   * on, for a peer whose bytes would be more than the limit MEMORY is closed.
    */
   TETHERED_PRESSURE = 3,
   /**
@@ -1562,8 +1564,9 @@ tethered_status tethered_open(struct tethered_hub *hub,
  * bytes: len of them, cut anywhere. They are changed in place (unmasked) and not kept: one buffer for all sockets will
  * do. It has to be your own memory, not something lent. (NULL, 0) is fine.
  *
- * Whatever a peer sends, this does not fail: it leads to actions. Gives TETHERED_STALE if the socket has ended; fails with
- * TETHERED_E_ARGUMENT.
+ * Whatever a peer sends, this does not fail: it leads to actions. Gives TETHERED_STALE if the socket has ended, and
+ * TETHERED_PRESSURE if 1,024 actions or more wait: call tethered_poll before you read on, for a socket whose bytes would
+ * have them hold more than the limit MEMORY is closed. Fails with TETHERED_E_ARGUMENT.
  */
 tethered_status tethered_received(struct tethered_hub *hub,
                                   struct tethered_now now,
@@ -1673,7 +1676,8 @@ tethered_status tethered_join(struct tethered_hub *hub,
  * client: the id that tethered_join gave. flags: TETHERED_TEXT or TETHERED_BINARY. data: the message; copied as far as it
  * is needed. Text that is not UTF-8 is the peer's fault: it is closed with 1007.
  *
- * Whatever a peer sends, this does not fail. Gives TETHERED_STALE if the client is gone; fails with TETHERED_E_ARGUMENT.
+ * Whatever a peer sends, this does not fail. Gives TETHERED_STALE if the client is gone, and TETHERED_PRESSURE as
+ * tethered_received does; fails with TETHERED_E_ARGUMENT.
  */
 tethered_status tethered_message(struct tethered_hub *hub,
                                  struct tethered_now now,

@@ -103,7 +103,8 @@ pub unsafe extern "C" fn tethered_join(
 /// client: the id that tethered_join gave. flags: TETHERED_TEXT or TETHERED_BINARY. data: the message; copied as far as it
 /// is needed. Text that is not UTF-8 is the peer's fault: it is closed with 1007.
 ///
-/// Whatever a peer sends, this does not fail. Gives TETHERED_STALE if the client is gone; fails with TETHERED_E_ARGUMENT.
+/// Whatever a peer sends, this does not fail. Gives TETHERED_STALE if the client is gone, and TETHERED_PRESSURE as
+/// tethered_received does; fails with TETHERED_E_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_message(
     hub: *mut tethered_hub,

@@ -87,8 +87,9 @@ pub unsafe extern "C" fn tethered_open(
 /// bytes: len of them, cut anywhere. They are changed in place (unmasked) and not kept: one buffer for all sockets will
 /// do. It has to be your own memory, not something lent. (NULL, 0) is fine.
 ///
-/// Whatever a peer sends, this does not fail: it leads to actions. Gives TETHERED_STALE if the socket has ended; fails with
-/// TETHERED_E_ARGUMENT.
+/// Whatever a peer sends, this does not fail: it leads to actions. Gives TETHERED_STALE if the socket has ended, and
+/// TETHERED_PRESSURE if 1,024 actions or more wait: call tethered_poll before you read on, for a socket whose bytes would
+/// have them hold more than the limit MEMORY is closed. Fails with TETHERED_E_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_received(
     hub: *mut tethered_hub,

@@ -18,7 +18,9 @@ pub enum tethered_status_code {
     TETHERED_STALE = 1,
     /// What was given is used up, or the room is too small: go on with more.
     TETHERED_MORE = 2,
-    /// Done, but much waits for this peer, who reads slowly: send it less, for at twice as much it is closed.
+    /// Done, but too much waits. Of tethered_send: for this peer, who reads slowly; send it less, for at twice as much it
+    /// is closed. Of tethered_received and tethered_message: for tethered_poll, 1,024 actions or more; poll before you read
+    /// on, for a peer whose bytes would be more than the limit MEMORY is closed.
     TETHERED_PRESSURE = 3,
     /// Done: this peer does not get in. Close its WebSocket; nothing more comes for it.
     TETHERED_REFUSED = 4,
@@ -80,7 +82,10 @@ fn sentence(status: tethered_status) -> &'static CStr {
         (TETHERED_OK, c"done"),
         (TETHERED_STALE, c"the id names something that has ended; nothing to do"),
         (TETHERED_MORE, c"what was given is used up, or the room is too small: go on with more"),
-        (TETHERED_PRESSURE, c"done, but much waits for this peer, who reads slowly: send it less"),
+        (
+            TETHERED_PRESSURE,
+            c"done, but too much waits, for this peer or for tethered_poll: send it less, and poll before you read on",
+        ),
         (TETHERED_REFUSED, c"this peer does not get in: close its WebSocket"),
         (
             TETHERED_E_ARGUMENT,

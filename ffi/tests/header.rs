@@ -9,7 +9,7 @@ use cbindgen::{Builder, Config, EnumConfig, ExportConfig, Language, Style};
 use support::{WARNINGS, include, package, run, scratch};
 
 #[test]
-fn the_header_is_the_one_that_the_sources_give() {
+fn a13_the_header_is_the_one_that_the_sources_give() {
     let path = include().join("tethered.h");
     let generated = generate();
     if std::env::var_os("TETHERED_BLESS").is_some() {
@@ -43,8 +43,22 @@ fn the_header_compiles_alone_without_a_warning() {
     }
 }
 
+/// What happens is polled: no call comes back into the host, so none can come from inside of another.
 #[test]
-fn the_versions_of_the_header_are_those_of_the_package() {
+fn a04_no_function_takes_one_of_the_hosts() {
+    let header = generate();
+    let mut code = String::new();
+    let mut rest = header.as_str();
+    while let Some((before, comment)) = rest.split_once("/*") {
+        code.push_str(before);
+        rest = comment.split_once("*/").expect("a comment ends").1;
+    }
+    code.push_str(rest);
+    assert!(code.contains("tethered_poll(") && !code.contains("(*"), "a pointer to a function");
+}
+
+#[test]
+fn a13_the_versions_of_the_header_are_those_of_the_package() {
     let header = generate();
     let defined = |name: &str| -> u32 {
         let line = header.lines().find_map(|line| line.strip_prefix(&format!("#define {name} "))).expect(name);

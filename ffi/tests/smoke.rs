@@ -35,7 +35,7 @@ fn the_wrapper_for_cpp_does_what_it_says() {
     }
 }
 
-/// And random calls on random handles, of which ten thousand times as many run in CI with sanitizers: tests/sanitize.rs.
+/// And random calls on random handles, of which many more run in CI with sanitizers: tests/sanitize.rs.
 #[test]
 fn crowds_and_random_calls() {
     assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/crowd.c"))), b"ok\n");

@@ -25,6 +25,10 @@ impl Actions {
         self.queue.push_back(Queued::Action(action));
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Not done yet after all.
     pub(super) fn push_front(&mut self, action: Action) {
         self.queue.push_front(Queued::Action(action));

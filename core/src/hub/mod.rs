@@ -276,6 +276,11 @@ impl Hub {
         }
     }
 
+    /// How many actions wait for [`poll`](Self::poll), at most.
+    pub fn waiting(&self) -> usize {
+        self.actions.len()
+    }
+
     /// What waits to be written on a socket, oldest first: for `writev`. It is what may cross at the time of the last
     /// call: who comes in a later millisecond, such as with a socket that can be written at last, hands in
     /// [`Event::Tick`] first. Say with [`Event::Sent`] what was taken, before anything else is handed in: what waits may

@@ -41,6 +41,10 @@ pub(crate) struct Machine {
     lent: Vec<Lent>,
     /// How many actions were handed out.
     handed: u64,
+    /// MEMORY.
+    memory: usize,
+    /// Bytes that came in since a poll left nothing behind: what the actions that wait hold, at most.
+    unpolled: usize,
     log: Log,
 }
 
@@ -52,8 +56,9 @@ const _: fn() = || {
 
 impl Machine {
     pub(crate) fn new(config: Config, choices: Choices, seed: [u8; 16], now: Now) -> Outcome<Self> {
+        let memory = config.limits.memory;
         let hub = Hub::new(config, seed, now).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { hub, choices, now, lent: Vec::new(), handed: 0, log: Log::default() })
+        Ok(Self { hub, choices, now, lent: Vec::new(), handed: 0, memory, unpolled: 0, log: Log::default() })
     }
 
     pub(crate) fn log(&mut self) -> &mut Log {
@@ -86,7 +91,11 @@ impl Machine {
     }
 
     pub(crate) fn received(&mut self, now: Now, socket: u64, bytes: &mut [u8]) -> tethered_status_code {
-        self.on_socket(now, socket, |socket| Event::Received { socket, bytes })
+        let len = bytes.len();
+        match self.on_socket(now, socket, |socket| Event::Received { socket, bytes }) {
+            TETHERED_OK => self.taken(len, |hub| hub.handle(now, Event::Closed { socket: SocketId::from_raw(socket) })),
+            status => status,
+        }
     }
 
     pub(crate) fn sent(&mut self, now: Now, socket: u64, len: usize) -> tethered_status_code {
@@ -98,7 +107,28 @@ impl Machine {
     }
 
     pub(crate) fn message(&mut self, now: Now, client: u64, kind: Kind, bytes: &[u8]) -> tethered_status_code {
-        self.on_client(now, client, |client| Event::Message { client, kind, bytes })
+        match self.on_client(now, client, |client| Event::Message { client, kind, bytes }) {
+            TETHERED_OK => self.taken(bytes.len(), |hub| {
+                hub.close_client(now, ClientId::from_raw(client), 1013, "");
+            }),
+            status => status,
+        }
+    }
+
+    /// A peer's bytes were taken. Where the host does not poll, what they lead to waits: up to MEMORY (A11).
+    fn taken(&mut self, len: usize, close: impl FnOnce(&mut Hub)) -> tethered_status_code {
+        let waiting = self.hub.waiting();
+        self.unpolled = if waiting == 0 { 0 } else { self.unpolled.saturating_add(len) };
+        if self.unpolled > self.memory {
+            self.log.push(
+                Level::Warn,
+                "actions that wait for tethered_poll hold more than MEMORY: a peer is closed".to_owned(),
+            );
+            close(&mut self.hub);
+        } else if waiting < MANY_ACTIONS {
+            return TETHERED_OK;
+        }
+        TETHERED_PRESSURE
     }
 
     pub(crate) fn activity(&mut self, now: Now, client: u64) -> tethered_status_code {
@@ -124,7 +154,10 @@ impl Machine {
                         self.lent.push(Lent::new(action));
                     }
                 }
-                None => break,
+                None => {
+                    self.unpolled = 0;
+                    break;
+                }
             }
         }
         self.handed += self.lent.len() as u64;
@@ -295,3 +328,6 @@ impl Machine {
         self.hub.respond(self.now, socket, response);
     }
 }
+
+/// So many actions wait that a peer should not be read before they are polled.
+const MANY_ACTIONS: usize = 1_024;

@@ -283,6 +283,47 @@ static void a10_no_room_loses_nothing(void) {
   tethered_hub_free(hub);
 }
 
+/* A host that never polls is told so, and nothing is lost, until its actions hold more than MEMORY. */
+static void a11_actions_that_nobody_polls(void) {
+  tethered_hub *hub = echo_hub(0);
+  uint64_t socket = open_websocket(hub, 1), delivered = 0;
+  tethered_action batch[64];
+  uint8_t hello[sizeof HELLO];
+  int32_t n;
+  for (int round = 0; round < 2000; round++) {
+    memcpy(hello, HELLO, sizeof hello);
+    CHECK(tethered_received(hub, at(3), socket, hello, sizeof hello) == (round < 1023 ? TETHERED_OK : TETHERED_PRESSURE));
+  }
+  while ((n = tethered_poll(hub, batch, sizeof batch[0], 64, NULL)) > 0)
+    for (int32_t i = 0; i < n; i++) delivered += batch[i].kind == TETHERED_DELIVER && is(batch[i].data, "Hello");
+  CHECK(delivered == 2000);
+  memcpy(hello, HELLO, sizeof hello);
+  CHECK(tethered_received(hub, at(3), socket, hello, sizeof hello) == TETHERED_OK);
+  tethered_hub_free(hub);
+
+  hub = hub_of("[limits]\nMEMORY = 10000\n[[endpoint]]\npath = \"/echo\"\nprotocol = \"raw\"\n");
+  socket = open_websocket(hub, 2);
+  uint64_t taken = 0;
+  int32_t status;
+  do {
+    memcpy(hello, HELLO, sizeof hello);
+    status = tethered_received(hub, at(3), socket, hello, sizeof hello);
+    taken += status != TETHERED_STALE;
+  } while (status == TETHERED_OK && taken < 100000);
+  CHECK(status == TETHERED_PRESSURE && taken == 10000 / sizeof hello + 1);
+  CHECK(tethered_received(hub, at(3), socket, hello, sizeof hello) == TETHERED_STALE);
+  delivered = 0;
+  uint64_t closed = 0;
+  while ((n = tethered_poll(hub, batch, sizeof batch[0], 64, NULL)) > 0)
+    for (int32_t i = 0; i < n; i++) {
+      delivered += batch[i].kind == TETHERED_DELIVER;
+      closed += batch[i].kind == TETHERED_CLOSE;
+    }
+  CHECK(delivered == taken && closed == 1);
+  expect_log(hub, "poll");
+  tethered_hub_free(hub);
+}
+
 /* Close, also of a peer that goes without a word, is said once, last, and whatever came before is said before. */
 static void each_socket_gets_one_close_and_it_is_the_last(void) {
   tethered_hub *hub = echo_hub(0);
@@ -339,6 +380,7 @@ int main(void) {
   a07_a08_what_cannot_be_sent();
   a09_what_is_lent_lives_until_the_next_poll();
   a10_no_room_loses_nothing();
+  a11_actions_that_nobody_polls();
   a12_a13_configurations();
   peers_and_the_limit();
   an_echo_byte_by_byte();

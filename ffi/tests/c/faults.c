@@ -28,6 +28,9 @@ int main(int argc, char **argv) {
   seen = output.ptr[0];
   if (tethered_closed(hub, now, socket)) return 2;
   if (strcmp(fault, "leak")) tethered_hub_free(hub);
+  /* The last of several may still be pointed to from somewhere on the stack, which is no leak. */
+  for (int i = 0; !strcmp(fault, "leak") && i < 8; i++)
+    if (tethered_hub_new(NULL, 0, seed, now, &hub)) return 2;
   if (!strcmp(fault, "twice") && tethered_tick(hub, now) == TETHERED_OK) return 2;
   if (!strcmp(fault, "late")) seen = output.ptr[0];
   free(bytes);
