@@ -9,6 +9,9 @@ setup() {
     ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a >/dev/null 2>&1 || missing+=(libclang-rt-14-dev)
     need abidiff abigail-tools
     need valgrind valgrind
+    need cmake cmake
+    need pkg-config pkg-config
+    need /usr/include/hiredis/hiredis.h libhiredis-dev
     need node nodejs
     need npm npm
     need python3 python3

@@ -1,7 +1,7 @@
 # Sourced by .ci/test: the steps. Each is a function step_NAME; about NAME says what it is.
 
-STEPS="fmt clippy docs test cabi sanitize fuzz nostd build load walk"
-LONG_STEPS="mass sim fuzzing churn"
+STEPS="fmt clippy docs test cabi sanitize package cexamples fuzz nostd build load walk"
+LONG_STEPS="sim fuzzing churn mass"
 # Test suites that live outside of this repository, beside the checkout. They are run where they are found.
 conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && pwd || true)
 [ -z "$conformance" ] || STEPS="$STEPS autobahn stomp sockjs browser stomppy"
@@ -16,6 +16,8 @@ about() {
         docs) echo "rustdoc without a warning; the code in README compiles" ;;
         test) echo "every test and doctest of the workspace: units, transcripts, simulator, hostile input, the C smoke test" ;;
         cabi) echo "the C ABI: types and signatures against what is written down, by libabigail" ;;
+        package) echo "install.sh, used from an empty C project by pkg-config and an empty C++ project by CMake; what it exports and needs" ;;
+        cexamples) echo "the C examples without a warning; the chat on epoll and hiredis: two people, a logout, and a part of the suites" ;;
         sanitize) echo "the C tests with ASan, UBSan and TSan, planted faults, and ${CABI_FUZZ_SECONDS} s of random calls" ;;
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
@@ -68,6 +70,34 @@ step_test() {
 
 step_cabi() {
     cargo test --locked -p tethered-ffi --test abi -- --include-ignored
+}
+
+step_package() {
+    ffi/tests/package/run.sh "$root/target/ci/package"
+}
+
+# The suites of the server's own steps, as far as they are not about the codecs that both share. It has no service that
+# closes at once.
+step_cexamples() {
+    local tree=$root/target/ci/cexamples redis
+    mkdir -p "$tree"
+    ffi/install.sh "$tree"
+    # shellcheck disable=SC2046
+    cc -O2 -Wall -Wextra -Werror ffi/examples/echo.c \
+        $(PKG_CONFIG_PATH=$tree/lib/pkgconfig pkg-config --cflags --libs tethered) -Wl,-rpath,"$tree/lib" -o "$tree/echo"
+    # shellcheck disable=SC2046
+    cc -O2 -Wall -Wextra -Werror ffi/examples/epoll_hiredis.c ffi/examples/chat.c \
+        $(PKG_CONFIG_PATH=$tree/lib/pkgconfig pkg-config --cflags --libs tethered hiredis) -Wl,-rpath,"$tree/lib" -o "$tree/chat"
+    redis=$(free_port)
+    start_program "$redis" redis-server --port "$redis" --save ''
+    port=$(free_port)
+    start_program "$port" "$tree/chat" --port "$port" --redis "$redis" --conformance --heartbeat 1000,1000 \
+        --sockjs-heartbeat 2s --sockjs-disconnect-delay 1500ms
+    python3 ffi/tests/examples/chat.py "$port"
+    [ -n "$conformance" ] || return 0
+    bash "$conformance/autobahn/run.sh" "ws://127.0.0.1:$port/echo/websocket" "$logs/autobahn-c" '1.*' '2.*' '3.*' '4.*' '5.*' '7.*'
+    STOMP_LOGIN="rob:password luke:password" STOMP_HEARTBEAT=1000,1000 \
+        bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp"
 }
 
 step_sanitize() {

@@ -255,13 +255,14 @@ impl Client {
     }
 }
 
-/// The soname is for packages to set; what it needs is a matter of the library.
 #[test]
-fn the_shared_library_needs_nothing_but_the_system() {
-    let needed = run(Command::new("readelf").arg("-d").arg(library().join("libtethered.so")));
-    let needed = String::from_utf8(needed).expect("readelf prints text");
+fn the_shared_library_names_its_abi_and_needs_nothing_but_the_system() {
+    let dynamic = run(Command::new("readelf").arg("-d").arg(library().join("libtethered.so")));
+    let dynamic = String::from_utf8(dynamic).expect("readelf prints text");
+    let soname = format!("[libtethered.so.{}]", tethered::tethered_abi());
+    assert!(dynamic.lines().any(|line| line.contains("(SONAME)") && line.contains(&soname)), "{dynamic}");
     let allowed = ["libc.so", "libgcc_s.so", "libm.so", "ld-linux"];
-    for line in needed.lines().filter(|line| line.contains("(NEEDED)")) {
+    for line in dynamic.lines().filter(|line| line.contains("(NEEDED)")) {
         assert!(allowed.iter().any(|name| line.contains(name)), "{line}");
     }
     assert!(Path::new(library()).join("libtethered.a").exists());

@@ -29,6 +29,9 @@ pub(crate) fn library() -> &'static Path {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--package", "tethered-ffi", "--profile", profile, "--target-dir"]).arg(target);
         run(cargo.current_dir(package()));
+        // Where a program looks for the library it was linked to. Tests in other processes make it too.
+        let soname = dir.join(format!("libtethered.so.{}", tethered::tethered_abi()));
+        let _there_already = std::os::unix::fs::symlink("libtethered.so", soname);
         dir
     })
 }

@@ -1,0 +1,270 @@
+/* A chat: who is there, who said what to whom, and a login. All state is in memory but for the sessions.
+ *
+ * Forms are taken from pages of this server only: browsers say where a POST comes from, and the session's cookie is kept
+ * from other sites (SameSite) besides. */
+#define _GNU_SOURCE
+#include "chat.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+enum { BODY = 1 << 17, NAME = 256, MOST_PRESENT = 1024 };
+
+static struct present { char name[NAME]; size_t len, connections; } present[MOST_PRESENT];
+static size_t n_present;
+
+static const char *const users[][2] = {{"rob", "password"}, {"luke", "password"}};
+
+static tethered_slice slice(const char *text) { return (tethered_slice){(const uint8_t *)text, strlen(text)}; }
+static int is(tethered_slice slice, const char *text) {
+  return slice.len == strlen(text) && memcmp(slice.ptr, text, slice.len) == 0;
+}
+static int same(tethered_slice a, tethered_slice b) { return a.len == b.len && (!a.len || !memcmp(a.ptr, b.ptr, a.len)); }
+
+static const tethered_slice *header(const tethered_request *request, const char *name) {
+  for (size_t i = 0; i < request->n_headers; i++) {
+    const tethered_header *h = &request->headers[i];
+    if (h->name.len == strlen(name) && strncasecmp((const char *)h->name.ptr, name, h->name.len) == 0) return &h->value;
+  }
+  return NULL;
+}
+
+/* Texts as a JSON array, which SockJS frames are but for their first byte. */
+static tethered_slice json_array(const tethered_slice *texts, size_t count, uint8_t *out, size_t capacity) {
+  size_t len = 0;
+  if (count == 0) return slice("[]");
+  if (tethered_sockjs_encode(TETHERED_SOCKJS_MESSAGES, texts, count, 0, out, capacity, &len)) return slice("[]");
+  return (tethered_slice){out + 1, len - 1};
+}
+
+/* Past one JSON value that begins at p; NULL if it does not end. Strings are checked by who reads them. */
+static const uint8_t *past(const uint8_t *p, const uint8_t *end) {
+  size_t depth = 0;
+  for (; p < end; p++) {
+    if (*p == '"') {
+      for (p++; p < end && *p != '"'; p++) p += *p == '\\';
+      if (p >= end) return NULL;
+      if (!depth) return p + 1;
+    } else if (*p == '{' || *p == '[') {
+      depth++;
+    } else if (*p == '}' || *p == ']') {
+      if (!depth) return p;
+      if (!--depth) return p + 1;
+    } else if (!depth && (*p == ',' || *p == ':')) {
+      return p;
+    }
+  }
+  return NULL;
+}
+
+static const uint8_t *space(const uint8_t *p, const uint8_t *end) {
+  while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
+  return p;
+}
+
+/* The text of a string member of a JSON object, put at out, which has room for the object's length. 0: there is none. */
+static int json_text(tethered_slice object, const char *key, uint8_t *out, tethered_slice *text) {
+  static uint8_t one[BODY + 2];
+  const uint8_t *end = object.ptr + object.len, *p = space(object.ptr, end);
+  int found = 0;
+  if (object.len > BODY || p >= end || *p++ != '{') return 0;
+  for (;;) {
+    const uint8_t *name = space(p, end), *colon = name < end && *name == '"' ? past(name, end) : NULL;
+    if (!colon || (p = space(colon, end)) >= end || *p != ':') return 0;
+    const uint8_t *value = space(p + 1, end), *behind = past(value, end);
+    if (!behind || behind == value) return 0;
+    if ((size_t)(colon - name) == strlen(key) + 2 && !memcmp(name + 1, key, strlen(key))) {
+      size_t len = (size_t)(behind - value), ends = 0, count = 0;
+      if (*value != '"') return 0;
+      one[0] = '[', memcpy(one + 1, value, len), one[len + 1] = ']';
+      if (tethered_sockjs_decode(one, len + 2, out, &ends, 1, &count) || count != 1) return 0;
+      *text = (tethered_slice){out, ends}, found = 1;
+    }
+    p = space(behind, end);
+    if (p < end && *p == ',') { p++; continue; }
+    return p < end && *p == '}' && space(p + 1, end) == end && found;
+  }
+}
+
+static const tethered_header json = {{(const uint8_t *)"content-type", 12}, {(const uint8_t *)"application/json", 16}};
+
+static int is_json(const tethered_slice *type) {
+  return !type || (type->len >= 16 && !strncasecmp((const char *)type->ptr, "application/json", 16));
+}
+
+static void instant_message(tethered_hub *hub, tethered_now now, tethered_slice body, tethered_slice from) {
+  static uint8_t to_room[BODY], message_room[BODY], raw[4][6 * BODY + 8];
+  static char out[13 * BODY];
+  tethered_slice to, message, quoted[4];
+  char created[64], stamp[32];
+  time_t seconds = (time_t)(now.wall_ms / 1000);
+  struct tm utc;
+  if (!from.len || !json_text(body, "to", to_room, &to) || !json_text(body, "message", message_room, &message)) return;
+  if (!to.len) return;
+  strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
+  snprintf(created, sizeof created, "%s.%03uZ", stamp, (unsigned)(now.wall_ms % 1000));
+  const tethered_slice texts[4] = {to, from, message, slice(created)};
+  for (int i = 0; i < 4; i++) { /* ["text"] without its brackets */
+    quoted[i] = json_array(&texts[i], 1, raw[i], sizeof raw[i]);
+    quoted[i].ptr++, quoted[i].len -= 2;
+  }
+  int len = snprintf(out, sizeof out, "{\"to\":%.*s,\"from\":%.*s,\"message\":%.*s,\"created\":%.*s}", (int)quoted[0].len,
+                     quoted[0].ptr, (int)quoted[1].len, quoted[1].ptr, (int)quoted[2].len, quoted[2].ptr,
+                     (int)quoted[3].len, quoted[3].ptr);
+  if (len < 0 || (size_t)len >= sizeof out) return;
+  tethered_slice text = {(const uint8_t *)out, (size_t)len};
+  tethered_publish(hub, now, to, slice("/queue/messages"), &json, 1, text, NULL);
+  if (!same(to, from)) tethered_publish(hub, now, from, slice("/queue/messages"), &json, 1, text, NULL);
+}
+
+static void changed(tethered_hub *hub, tethered_now now, const char *topic, tethered_slice name, size_t connections) {
+  uint8_t body[6 * NAME + 8];
+  char count[24];
+  snprintf(count, sizeof count, "%zu", connections);
+  const tethered_header headers[2] = {json, {slice("connections"), slice(count)}};
+  tethered_publish(hub, now, (tethered_slice){NULL, 0}, slice(topic), headers, 2, json_array(&name, 1, body, sizeof body), NULL);
+}
+
+static void came_or_went(tethered_hub *hub, tethered_now now, tethered_slice name, int came) {
+  size_t i = 0;
+  if (!name.len || name.len > NAME) return;
+  while (i < n_present && !same(name, (tethered_slice){(uint8_t *)present[i].name, present[i].len})) i++;
+  if (i == n_present) {
+    if (!came || n_present == MOST_PRESENT) return;
+    memcpy(present[i].name, name.ptr, name.len);
+    present[i].len = name.len, present[i].connections = 0, n_present++;
+  }
+  size_t left = came ? ++present[i].connections : --present[i].connections;
+  if (!left) present[i] = present[--n_present];
+  changed(hub, now, came ? "/topic/friends/signin" : "/topic/friends/signout", name, left);
+}
+
+static int by_name(const void *a, const void *b) {
+  const tethered_slice *x = a, *y = b;
+  int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+  return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+static void list_users(tethered_hub *hub, tethered_now now, const tethered_action *a, tethered_slice asker) {
+  static uint8_t body[MOST_PRESENT * (6 * NAME + 3) + 8];
+  static tethered_slice names[MOST_PRESENT];
+  size_t count = 0;
+  for (size_t i = 0; i < n_present; i++) {
+    tethered_slice name = {(uint8_t *)present[i].name, present[i].len};
+    if (!same(name, asker)) names[count++] = name;
+  }
+  qsort(names, count, sizeof names[0], by_name);
+  tethered_answer(hub, now, a->id, a->data, a->name, &json, 1, json_array(names, count, body, sizeof body));
+}
+
+static void deliver(tethered_hub *hub, tethered_now now, const tethered_action *a) {
+  tethered_request about;
+  if (a->flags == TETHERED_TEXT || a->flags == TETHERED_BINARY) { /* raw endpoints echo */
+    tethered_send(hub, now, a->id, a->flags, a->data);
+    return;
+  }
+  if (tethered_details(hub, a->details, &about, sizeof about)) return;
+  if (a->flags == TETHERED_SEND && is(a->name, "/app/im") && is_json(header(&about, "content-type")))
+    instant_message(hub, now, a->data, about.principal);
+  if (a->flags == TETHERED_SUBSCRIBE && is(a->name, "/app/users")) list_users(hub, now, a, about.principal);
+}
+
+/* A field of a form; 0 if there is none, or it is too long. */
+static int field(tethered_slice form, const char *name, char *out) {
+  const char *p = (const char *)form.ptr, *end = p + form.len;
+  size_t len = 0, name_len = strlen(name);
+  while (p < end) {
+    const char *next = memchr(p, '&', (size_t)(end - p));
+    if (!next) next = end;
+    if ((size_t)(next - p) > name_len && !memcmp(p, name, name_len) && p[name_len] == '=') {
+      for (p += name_len + 1; p < next; p++) {
+        char hex[3] = {0}, *stop = hex, c = *p == '+' ? ' ' : *p;
+        if (*p == '%' && next - p > 2) {
+          memcpy(hex, p + 1, 2), c = (char)strtoul(hex, &stop, 16);
+          if (*stop) return 0;
+          p += 2;
+        }
+        if (len == NAME - 1 || !c) return 0;
+        out[len++] = c;
+      }
+      out[len] = 0;
+      return 1;
+    }
+    p = next + 1;
+  }
+  return 0;
+}
+
+/* Whether a form was sent by a page of this server, as far as the browser tells. */
+static int from_here(const tethered_request *request) {
+  const tethered_slice *origin = header(request, "origin"), *host = header(request, "host");
+  if (!origin) return 1;
+  if (!host || origin->len <= host->len) return 0;
+  size_t scheme = origin->len - host->len;
+  tethered_slice rest = {origin->ptr + scheme, host->len}, before = {origin->ptr, scheme};
+  return same(rest, *host) && (is(before, "http://") || is(before, "https://"));
+}
+
+static const char login_page[] =
+    "<!doctype html><meta charset=utf-8><title>Log in</title><form method=post action=/login>"
+    "<input name=\"username\" placeholder=rob><input name=\"password\" type=\"password\"><button>Log in</button></form>";
+static const char chat_page[] =
+    "<!doctype html><meta charset=utf-8><title>Chat</title><form method=post action=/logout><button>Log out</button></form>"
+    "<form id=say><input id=to placeholder=to><input id=text><button>Say</button></form><pre id=log></pre><script>\n"
+    "const ws = new WebSocket(location.origin.replace('http', 'ws') + '/stomp'), log = document.getElementById('log');\n"
+    "const frame = (head, body = '') => ws.send(head.join('\\n') + '\\n\\n' + body + '\\0');\n"
+    "ws.onopen = () => frame(['CONNECT', 'accept-version:1.2', 'host:chat', 'heart-beat:0,0']);\n"
+    "ws.onmessage = (event) => {\n"
+    "  if (event.data.startsWith('CONNECTED')) frame(['SUBSCRIBE', 'id:1', 'destination:/user/queue/messages']);\n"
+    "  else log.append(event.data.split('\\n\\n')[1] + '\\n');\n"
+    "};\n"
+    "ws.onclose = (event) => log.append(event.code + ' ' + event.reason + '\\n');\n"
+    "say.onsubmit = () => { frame(['SEND', 'destination:/app/im', 'content-type:application/json'],\n"
+    "  JSON.stringify({to: to.value, message: text.value})); return false; };\n"
+    "</script>";
+
+static void request(tethered_hub *hub, tethered_now now, const tethered_action *a) {
+  tethered_request r;
+  char name[NAME], password[NAME];
+  if (tethered_details(hub, a->details, &r, sizeof r)) return;
+  tethered_header headers[2] = {{slice("Content-Type"), slice("text/html; charset=utf-8")},
+                                {slice("Cache-Control"), slice("no-store")}};
+  tethered_response answer = {.status = 200, .headers = headers, .n_headers = 2};
+  const uint8_t *query = r.target.len ? memchr(r.target.ptr, '?', r.target.len) : NULL;
+  tethered_slice path = {r.target.ptr, query ? (size_t)(query - r.target.ptr) : r.target.len};
+  int reads = is(r.method, "GET") || is(r.method, "HEAD"), posts = is(r.method, "POST");
+  const char *to = NULL;
+  if (posts && (is(path, "/login") || is(path, "/logout")) && !from_here(&r)) {
+    answer.status = 403, answer.body = slice("This form was not sent by a page of ours.\n");
+  } else if (posts && is(path, "/login")) {
+    to = "/login?error";
+    if (field(r.body, "username", name) && field(r.body, "password", password))
+      for (size_t i = 0; i < sizeof users / sizeof users[0]; i++)
+        if (!strcmp(name, users[i][0]) && !strcmp(password, users[i][1]))
+          to = "/", answer.change = TETHERED_CHANGE_LOGIN, answer.principal = slice(users[i][0]);
+  } else if (posts && is(path, "/logout")) {
+    to = "/login?logout", answer.change = r.principal.len ? TETHERED_CHANGE_LOGOUT : TETHERED_CHANGE_KEEP;
+  } else if (reads && is(path, "/login")) {
+    answer.body = slice(login_page);
+  } else if (reads && is(path, "/")) {
+    if (r.principal.len) answer.body = slice(chat_page);
+    else to = "/login";
+  } else {
+    answer.status = 404, answer.body = slice("There is nothing here.\n");
+  }
+  if (to) answer.status = 302, headers[0] = (tethered_header){slice("Location"), slice(to)};
+  tethered_respond(hub, now, a->socket, &answer, sizeof answer);
+}
+
+void chat_act(tethered_hub *hub, tethered_now now, const tethered_action *a) {
+  switch (a->kind) {
+  case TETHERED_REQUEST: request(hub, now, a); break;
+  case TETHERED_DELIVER: deliver(hub, now, a); break;
+  case TETHERED_JOINED: came_or_went(hub, now, a->name, 1); break;
+  case TETHERED_LEFT: came_or_went(hub, now, a->name, 0); break;
+  default: break;
+  }
+}

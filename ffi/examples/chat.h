@@ -1,0 +1,10 @@
+/* The chat of the example epoll_hiredis: what it hears from the hub, whatever the loop. */
+#ifndef CHAT_H
+#define CHAT_H
+
+#include "tethered.h"
+
+/* Handles the actions that are for an application: requests, comings and goings, messages. Others it leaves alone. */
+void chat_act(tethered_hub *hub, tethered_now now, const tethered_action *action);
+
+#endif
