@@ -167,7 +167,7 @@ pub struct Renew {
 }
 
 /// What a stranger may send, hold and cost. Every one is on by default.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// HTTP heads, cookies and bodies.
     pub http: http::Limits,

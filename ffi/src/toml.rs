@@ -155,11 +155,11 @@ fn sockjs(service: &mut SockJs, key: &str, value: &DeValue<'_>) -> Result<(), Re
         "sockjs-jsessionid" => service.jsessionid = switch(value)?,
         "sockjs-jsonp" => service.jsonp = switch(value)?,
         "sockjs-stream" => {
-            service.stream_bytes = usize::try_from(value::size_bytes(&text()?)?).unwrap_or(usize::MAX);
+            service.stream_bytes = usize::try_from(value::at_least_1_byte(&text()?)?).unwrap_or(usize::MAX);
         }
-        "sockjs-heartbeat" => service.heart_beat_ms = value::duration_ms(&text()?)?,
-        "sockjs-disconnect-delay" => service.disconnect_delay_ms = value::duration_ms(&text()?)?,
-        _ => service.client_url = text()?,
+        "sockjs-heartbeat" => service.heart_beat_ms = value::at_least_1_ms(&text()?)?,
+        "sockjs-disconnect-delay" => service.disconnect_delay_ms = value::at_least_1_ms(&text()?)?,
+        _ => service.client_url = value::script_url(&text()?)?,
     }
     Ok(())
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use tethered_core::config::named::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Place, SettingsError};
 use super::load;
-use super::nearest::nearest;
 use super::password::Hash;
 use super::table::{self, Arity};
 use super::value::Refused;
@@ -51,7 +51,7 @@ impl File<'_> {
         Place::File { path: self.path.to_owned(), line, key: key.escape_debug().to_string() }
     }
 
-    fn limits(&self, values: &mut limits::Values, table: &DeTable<'_>) -> Result<(), SettingsError> {
+    fn limits(&self, values: &mut limits::All, table: &DeTable<'_>) -> Result<(), SettingsError> {
         for (name, start, value) in in_order(table) {
             let at = self.place(start, "limits");
             let text = scalar(value).ok_or_else(|| wrong(self.place(start, name), ONE_VALUE))?;

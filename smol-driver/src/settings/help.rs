@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::limits::Values;
+use super::limits::All;
 use super::machine::Machine;
 use super::table::{self, Arity, Group, Setting};
 
@@ -21,8 +21,8 @@ pub(super) fn text(machine: Machine) -> String {
         }
     }
     text.push_str(LIMITS);
-    for (limit, value) in Values::of(machine).each() {
-        put(&mut text, format_args!("  {:<15} {:>8}  {}", limit.name, limit.show(value), limit.help));
+    for limit in All::of(machine).each() {
+        put(&mut text, format_args!("  {:<15} {:>8}  {}", limit.name, limit.shown, limit.help));
     }
     text.push_str(REST);
     text

@@ -22,7 +22,7 @@ impl Settings {
     /// The hub's configuration: STOMP at `/stomp`, and through SockJS at `/messages`, with login, the sample's rules,
     /// sessions in memory or on a Redis, and what conformance mode adds.
     pub fn hub_config(&self) -> Config {
-        let limits = self.limits.to_all();
+        let limits = &self.limits;
         let mut config = Config {
             endpoints: vec![Endpoint::stomp("/stomp"), Endpoint::stomp("/messages").with_sockjs(self.sockjs.to_core())],
             guarded: vec!["/stomp".to_owned(), "/messages".to_owned()],
@@ -47,7 +47,7 @@ impl Settings {
             rules: Rules::sample(),
             relay: self.redis.url.is_some(),
             heart_beat_ms: self.heart_beat_ms,
-            limits: limits.core,
+            limits: limits.core.clone(),
             ..Config::default()
         };
         if self.conformance {

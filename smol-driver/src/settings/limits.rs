@@ -1,38 +1,12 @@
 //! The limits by name: what a stranger may send, hold and cost.
 
-use std::ops::{Deref, DerefMut};
-
 use tethered_core::config::Limits;
+use tethered_core::config::named::{LIMITS, Limit, OFF, Refused, Unit, nearest};
 
 use super::machine::Machine;
-use super::nearest::nearest;
-use super::value::{self, Refused};
-
-/// A limit as it can be set.
-pub(super) struct Limit {
-    pub(super) name: &'static str,
-    pub(super) unit: Unit,
-    pub(super) help: &'static str,
-    /// Whether `off` is what one starts from, and safe.
-    pub(super) may_be_off: bool,
-    read: fn(&All) -> u64,
-    write: fn(&mut All, u64),
-}
-
-/// What a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    Bytes,
-    Time,
-    Count,
-}
-
-/// The value of each limit, in bytes, milliseconds or pieces; [`OFF`] is none at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Values([u64; LIMITS.len()]);
 
 /// All of them: the hub's, and those of the connections to Redis.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct All {
     pub(super) core: Limits,
     pub(super) redis: OfRedis,
@@ -47,189 +21,79 @@ pub(super) struct OfRedis {
     pub(super) depth: usize,
 }
 
-impl Default for All {
+impl Default for OfRedis {
     fn default() -> Self {
-        let redis = OfRedis { connect_ms: 1_000, reply_ms: 2_000, silent_ms: 10_000, depth: 8 };
-        Self { core: Limits::default(), redis }
+        Self { connect_ms: 1_000, reply_ms: 2_000, silent_ms: 10_000, depth: 8 }
     }
 }
 
-impl Deref for All {
-    type Target = Limits;
-
-    fn deref(&self) -> &Limits {
-        &self.core
-    }
+/// A limit as it stands.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    /// As it is written.
+    pub(super) shown: String,
+    /// Whether it is off, though what one starts from is not.
+    pub(super) unsafe_off: bool,
 }
 
-impl DerefMut for All {
-    fn deref_mut(&mut self) -> &mut Limits {
-        &mut self.core
-    }
-}
-
-/// No limit.
-pub(super) const OFF: u64 = u64::MAX;
-
-impl Values {
+impl All {
     /// What holds unless it is set.
     pub(super) fn of(machine: Machine) -> Self {
-        let mut defaults = All::default();
-        set(&mut defaults.total, machine.total());
-        set(&mut defaults.memory, machine.memory());
-        Self(std::array::from_fn(|i| match (LIMITS[i].read)(&defaults) {
-            0 if LIMITS[i].may_be_off => OFF,
-            value => value,
-        }))
+        let core = Limits {
+            total: u32::try_from(machine.total()).unwrap_or(u32::MAX),
+            memory: usize::try_from(machine.memory()).unwrap_or(usize::MAX),
+            ..Limits::default()
+        };
+        Self { core, ..Self::default() }
     }
 
     /// Sets one by its name.
     pub(super) fn set(&mut self, name: &str, text: &str) -> Result<(), Refused> {
-        let (i, limit) = find(name)?;
-        self.0[i] = limit.parse(text)?;
+        if let Some(limit) = LIMITS.iter().find(|limit| limit.name == name) {
+            limit.put(&mut self.core, limit.parse(text)?);
+        } else if let Some(limit) = OF_REDIS.iter().find(|limit| limit.name == name) {
+            limit.put(&mut self.redis, limit.parse(text)?);
+        } else {
+            let names = LIMITS.iter().map(|limit| limit.name).chain(OF_REDIS.iter().map(|limit| limit.name));
+            let near = nearest(name, names);
+            let hint = near.map_or_else(|| "see tethered --help".to_owned(), |near| format!("did you mean {near}?"));
+            return Err(Refused(format!("there is no limit \"{}\"; {hint}", name.escape_debug())));
+        }
         Ok(())
     }
 
-    /// Each limit with its value.
-    pub(super) fn each(&self) -> impl Iterator<Item = (&'static Limit, u64)> {
-        LIMITS.iter().zip(self.0)
-    }
-
-    /// What the hub and the connections to Redis are given.
-    pub(super) fn to_all(&self) -> All {
-        let mut limits = All::default();
-        for (limit, value) in self.each() {
-            let none = if limit.may_be_off { 0 } else { OFF };
-            (limit.write)(&mut limits, if value == OFF { none } else { value });
-        }
-        // MSG_BYTES is one limit for a message and for a STOMP frame that comes in several.
-        limits.stomp.frame_bytes = usize::try_from(limits.ws.message_bytes).unwrap_or(usize::MAX);
-        limits
+    /// Each limit as it stands, in the order of `--help`.
+    pub(super) fn each(&self) -> impl Iterator<Item = Row> {
+        LIMITS.iter().map(|limit| row(limit, &self.core)).chain(OF_REDIS.iter().map(|limit| row(limit, &self.redis)))
     }
 }
 
-impl Limit {
-    /// A value as it is written.
-    pub(super) fn show(&self, value: u64) -> String {
-        match self.unit {
-            _ if value == OFF => "off".to_owned(),
-            Unit::Bytes => value::show_size(value),
-            Unit::Time => value::show_duration(value),
-            Unit::Count => value.to_string(),
-        }
-    }
-
-    fn parse(&self, text: &str) -> Result<u64, Refused> {
-        if text == "off" {
-            return Ok(OFF);
-        }
-        let parse = match self.unit {
-            Unit::Bytes => value::size_bytes,
-            Unit::Time => value::duration_ms,
-            Unit::Count => value::count,
-        };
-        let value = parse(text).map_err(|Refused(why)| Refused(format!("{}: {why}", self.name)))?;
-        match value {
-            0 if self.may_be_off => Ok(OFF),
-            0 => Err(Refused(format!("{}: must be at least 1; write off for no limit at all", self.name))),
-            value if value > self.max() => Err(Refused(format!(
-                "{}: is at most {}; write off for no limit at all",
-                self.name,
-                self.show(self.max())
-            ))),
-            value => Ok(value),
-        }
-    }
-
-    /// The largest value that the hub can hold; one less where that is how it writes "off".
-    fn max(&self) -> u64 {
-        let mut limits = All::default();
-        (self.write)(&mut limits, u64::MAX);
-        (self.read)(&limits) - 1
-    }
+fn row<L: Default>(limit: &Limit<L>, limits: &L) -> Row {
+    let value = limit.get(limits);
+    Row { name: limit.name, help: limit.help, shown: limit.show(value), unsafe_off: value == OFF && !limit.may_be_off }
 }
 
-fn find(name: &str) -> Result<(usize, &'static Limit), Refused> {
-    LIMITS.iter().enumerate().find(|(_, limit)| limit.name == name).ok_or_else(|| {
-        let near = nearest(name, LIMITS.iter().map(|limit| limit.name));
-        let hint = near.map_or_else(|| "see tethered --help".to_owned(), |near| format!("did you mean {near}?"));
-        Refused(format!("there is no limit \"{}\"; {hint}", name.escape_debug()))
-    })
-}
-
-fn set<T: TryFrom<u64> + std::ops::Not<Output = T> + Default>(field: &mut T, value: u64) {
-    *field = T::try_from(value).unwrap_or_else(|_| !T::default());
-}
-
-macro_rules! limits {
-    ($($name:ident $unit:ident $($field:ident).+ $(, $off:ident)? : $help:literal)*) => {
-        /// Every limit that can be set, in the order of `--help`.
-        pub(super) const LIMITS: &[Limit] = &[$(Limit {
-            name: stringify!($name),
-            unit: Unit::$unit,
-            help: $help,
-            may_be_off: limits!(@off $($off)?),
-            read: |limits| limits.$($field).+ as u64,
-            write: |limits, value| set(&mut limits.$($field).+, value),
-        }),*];
-    };
-    (@off) => { false };
-    (@off off) => { true };
-}
-
-limits! {
-    HEAD_BYTES Bytes http.head_bytes: "an HTTP request's head"
-    HEAD_LINES Count http.head_lines: "its header lines"
-    TARGET_BYTES Bytes http.target_bytes: "its target: path and query"
-    HEAD_TIME Time head_time_ms: "from the accept until the head is whole"
-    HALF_OPEN Count half_open: "connections without a whole head, in all"
-    HALF_OPEN_ADDR Count half_open_address: "and of one address"
-    BODY Bytes http.body_bytes: "an HTTP request's body"
-    BODY_TIME Time body_time_ms: "from the head until the body is whole"
-    ANSWER_TIME Time answer_time_ms: "for the application to answer a request"
-    COOKIE_BYTES Bytes http.cookie_bytes: "a request's cookies"
-    COOKIE_PAIRS Count http.cookie_pairs: "and how many of them"
-    ID_TRIES Count http.id_tries: "session cookies of one request that are looked up"
-    FRAME_BYTES Bytes ws.frame_bytes: "a WebSocket frame"
-    MSG_BYTES Bytes ws.message_bytes: "a message, or a STOMP frame over several messages"
-    FRAGMENTS Count ws.fragments: "fragments under 64 B of one message"
-    CTRL_RATE Count control_rate: "pings and pongs from one peer in 10 s"
-    MSG_RATE Count message_rate, off: "messages from one peer in 1 s; 1000 is fair in public"
-    OUT_BYTES Bytes out_bytes: "what waits for one slow reader"
-    SEND_TIME Time send_time_ms: "for a write to move"
-    CLOSE_TIME Time close_time_ms: "for the peer to answer a Close"
-    CLOSE_RATE Count close_rate: "closes in 1 s when many sessions end together"
-    FIRST_MSG Time first_message_ms: "for the first message after the handshake"
-    PING_EVERY Time ping_every_ms: "of silence until the peer is pinged"
-    PONG_TIME Time pong_time_ms: "for its answer"
-    COMMAND Bytes stomp.command_bytes: "a STOMP command"
-    HEADERS Count stomp.headers: "headers of a STOMP frame"
-    HEADER_BYTES Bytes stomp.header_bytes: "all of them together"
-    SUBS Count subscriptions: "subscriptions of one client"
-    PATTERNS Count patterns: "different patterns that are subscribed to, in all"
-    DEST Bytes destination_bytes: "a destination"
-    SEGMENTS Count destination_segments: "its segments"
-    BEAT Time beat_floor_ms: "shortest STOMP heart-beat; shorter ones are raised to it"
-    BEATS_MISSED Count beats_missed: "heart-beats that may fail to come"
-    PER_SESSION Count per_session: "sockets of one session"
-    PER_ADDR Count per_address: "sockets of one address"
-    TOTAL Count total: "sockets; default 90 % of the file limit"
-    SJ_SESS Count channels_per_session: "SockJS sessions of one login that stream or poll"
-    SJ_ADDR Count channels_per_address: "of one address, where no login is asked for"
-    SJ_TOTAL Count channels: "and in all"
-    SJ_QUEUE Count channel_messages: "messages that wait for such a session's next poll"
-    SJ_BYTES Bytes channel_bytes: "their bytes"
-    MEMORY Bytes memory: "all buffers together; default 50 % of the memory"
-    SESSIONS Count sessions: "sessions in the embedded store"
-    CONNECT Time redis.connect_ms: "for a connection to Redis"
-    REPLY Time redis.reply_ms: "for a reply of Redis"
-    SUB_SILENT Time redis.silent_ms: "of Redis' silence until it is asked whether it is there"
-    INFLIGHT Count inflight: "questions that are under way to Redis"
-    TOUCH_RATE Count touch_rate: "renewals in 1 s that an absence of Redis has left over"
-    BULK Bytes bulk: "a string in a reply of Redis"
-    ARRAY Count array: "a reply's elements"
-    DEPTH Count redis.depth: "lists within its lists"
-}
+/// Those that the hub does not know.
+const OF_REDIS: &[Limit<OfRedis>] = &[
+    Limit::new("CONNECT", Unit::Time, "for a connection to Redis", |r| r.connect_ms, |r, v| r.connect_ms = v),
+    Limit::new("REPLY", Unit::Time, "for a reply of Redis", |r| r.reply_ms, |r, v| r.reply_ms = v),
+    Limit::new(
+        "SUB_SILENT",
+        Unit::Time,
+        "of Redis' silence until it is asked whether it is there",
+        |r| r.silent_ms,
+        |r, v| r.silent_ms = v,
+    ),
+    Limit::new(
+        "DEPTH",
+        Unit::Count,
+        "lists within its lists",
+        |r| r.depth as u64,
+        |r, v| r.depth = usize::try_from(v).unwrap_or(usize::MAX),
+    ),
+];
 
 #[cfg(test)]
 mod tests {
@@ -239,9 +103,8 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_hub_and_of_the_machine() {
-        let values = Values::of(MACHINE);
-        let shown: Vec<_> =
-            values.each().map(|(limit, value)| format!("{}={}", limit.name, limit.show(value))).collect();
+        let values = All::of(MACHINE);
+        let shown: Vec<_> = values.each().map(|row| format!("{}={}", row.name, row.shown)).collect();
         for wanted in [
             "HEAD_BYTES=16KiB",
             "HEAD_LINES=100",
@@ -290,53 +153,29 @@ mod tests {
     }
 
     #[test]
-    fn each_name_sets_its_own_field_and_no_other() {
-        let before = Values::of(MACHINE).to_all();
-        for (i, limit) in LIMITS.iter().enumerate() {
-            let mut values = Values::of(MACHINE);
-            values.set(limit.name, "7").unwrap();
-            let after = values.to_all();
-            let wanted = if limit.unit == Unit::Time { 7_000 } else { 7 };
-            for (j, other) in LIMITS.iter().enumerate() {
-                let expected = if i == j { wanted } else { (other.read)(&before) };
-                assert_eq!((other.read)(&after), expected, "{} after {}=7", other.name, limit.name);
+    fn each_name_sets_its_own_and_no_other_and_is_read_back() {
+        let before = All::of(MACHINE);
+        for (i, limit) in before.each().enumerate() {
+            for text in ["7", "off"] {
+                let mut after = before.clone();
+                after.set(limit.name, text).unwrap();
+                for (j, (was, is)) in before.each().zip(after.each()).enumerate() {
+                    assert!(i == j || was.shown == is.shown, "{} after {}={text}", is.name, limit.name);
+                    assert!(i != j || text == "7" && is.shown.starts_with('7') || is.shown == text, "{is:?}");
+                }
+                let mut again = before.clone();
+                after.each().for_each(|row| again.set(row.name, &row.shown).unwrap());
+                assert_eq!(again, after);
             }
         }
-    }
-
-    #[test]
-    fn what_is_shown_is_read_back_up_to_the_largest() {
-        for limit in LIMITS {
-            for value in [1, limit.max(), OFF] {
-                let mut values = Values::of(MACHINE);
-                values.set(limit.name, &limit.show(value)).unwrap();
-                assert!(values.each().any(|(l, v)| l.name == limit.name && v == value), "{} {value}", limit.name);
-            }
-            let mut values = Values::of(MACHINE);
-            if limit.max() < u64::MAX - 1 {
-                let Refused(why) = values.set(limit.name, &limit.show(limit.max() + 1)).expect_err(limit.name);
-                assert!(why.contains("is at most"), "{why}");
-            }
-        }
-    }
-
-    #[test]
-    fn off_is_no_limit() {
-        let mut values = Values::of(MACHINE);
-        values.set("OUT_BYTES", "off").unwrap();
-        values.set("MSG_RATE", "1000").unwrap();
-        assert_eq!((values.to_all().out_bytes, values.to_all().message_rate), (usize::MAX, 1_000));
-        values.set("MSG_RATE", "off").unwrap();
-        assert_eq!(values.to_all().message_rate, 0);
-        values.set("MSG_RATE", "0").unwrap();
-        assert_eq!(values.to_all().message_rate, 0);
     }
 
     #[test]
     fn mistakes_are_named() {
-        let mut values = Values::of(MACHINE);
+        let mut values = All::of(MACHINE);
         for (name, text, why) in [
             ("HEAD_BYTE", "1", "there is no limit \"HEAD_BYTE\"; did you mean HEAD_BYTES?"),
+            ("REPLYY", "1", "there is no limit \"REPLYY\"; did you mean REPLY?"),
             ("out-bytes", "1", "there is no limit \"out-bytes\"; did you mean OUT_BYTES?"),
             ("COLOUR", "1", "there is no limit \"COLOUR\"; see tethered --help"),
             ("SUBS", "many", "SUBS: \"many\" is no number; write digits only, such as 1024"),

@@ -5,10 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use lexopt::Arg;
+use tethered_core::config::named::nearest;
 
 use super::error::{Place, SettingsError};
 use super::machine::Machine;
-use super::nearest::nearest;
 use super::password::Hash;
 use super::redis::OnRedis;
 use super::replay::{REPLAY, Replay};
@@ -108,7 +108,7 @@ impl Settings {
             conformance: false,
             users: BTreeMap::new(),
             redis: OnRedis::default(),
-            limits: limits::Values::of(machine),
+            limits: limits::All::of(machine),
         };
         for setting in table::all() {
             let values: &[&str] = if setting.default.is_empty() { &[] } else { &[setting.default] };

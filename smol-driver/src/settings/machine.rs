@@ -19,9 +19,9 @@ impl Machine {
         Self { files: files.unwrap_or(u64::MAX), memory_bytes: machine.min(container) }
     }
 
-    /// TOTAL: 90 % of the file limit.
+    /// TOTAL: 90 % of the file limit; the largest number would be none.
     pub(super) fn total(self) -> u64 {
-        (self.files / 10 * 9 + self.files % 10 * 9 / 10).clamp(1, u64::from(u32::MAX))
+        (self.files / 10 * 9 + self.files % 10 * 9 / 10).clamp(1, u64::from(u32::MAX) - 1)
     }
 
     /// MEMORY: half of what there is.
@@ -47,7 +47,7 @@ mod tests {
         let machine = Machine { files: 20_000, memory_bytes: 8 << 30 };
         assert_eq!((machine.total(), machine.memory()), (18_000, 4 << 30));
         let endless = Machine { files: u64::MAX, memory_bytes: u64::MAX };
-        assert_eq!((endless.total(), endless.memory()), (u64::from(u32::MAX), u64::MAX / 2));
+        assert_eq!((endless.total(), endless.memory()), (u64::from(u32::MAX) - 1, u64::MAX / 2));
         let nothing = Machine { files: 1, memory_bytes: 1 };
         assert_eq!((nothing.total(), nothing.memory()), (1, 1));
     }

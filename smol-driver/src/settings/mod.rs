@@ -10,7 +10,6 @@ mod hub;
 mod limits;
 mod load;
 mod machine;
-mod nearest;
 mod password;
 mod print;
 mod redis;
@@ -79,7 +78,7 @@ pub struct Settings {
     pub users: BTreeMap<String, Hash>,
     /// Sessions on a Redis.
     pub redis: OnRedis,
-    limits: limits::Values,
+    limits: limits::All,
 }
 
 impl Settings {
@@ -141,7 +140,7 @@ impl Settings {
 
     /// The limits in effect as one line, such as `HEAD_BYTES=16KiB HEAD_LINES=100 …`.
     pub fn limits_line(&self) -> String {
-        let each = self.limits.each().map(|(limit, value)| format!("{}={}", limit.name, limit.show(value)));
+        let each = self.limits.each().map(|limit| format!("{}={}", limit.name, limit.shown));
         each.collect::<Vec<_>>().join(" ")
     }
 
@@ -154,10 +153,8 @@ impl Settings {
         if self.proxies.iter().any(|network| network.ends_with("/0")) {
             points.push("a proxy network of /0 lets anybody forge their address".to_owned());
         }
-        for (limit, value) in self.limits.each() {
-            if value == limits::OFF && !limit.may_be_off {
-                points.push(format!("the limit {} is off", limit.name));
-            }
+        for limit in self.limits.each().filter(|limit| limit.unsafe_off) {
+            points.push(format!("the limit {} is off", limit.name));
         }
         points
     }

@@ -31,8 +31,8 @@ pub(super) fn without_users(settings: &Settings) -> String {
         }
     }
     text.push_str("\n[limits]\n");
-    for (limit, value) in settings.limits.each() {
-        line(&mut text, limit.name, &Value::from(limit.show(value)));
+    for limit in settings.limits.each() {
+        line(&mut text, limit.name, &Value::from(limit.shown));
     }
     text
 }

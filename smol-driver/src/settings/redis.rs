@@ -2,11 +2,11 @@
 
 use std::io;
 
+use tethered_core::config::named::nearest;
 use tethered_core::session::spring::{self, Expirations, Layout, Serializer};
 
-use super::nearest::nearest;
-use super::table::{Arity, Group, Role, Setting, Shown, one, text};
-use super::value::{self, Refused};
+use super::table::{Arity, Group, Role, Setting, Shown, text};
+use super::value::{self, Refused, one};
 use super::{CSRF_ATTRIBUTES, Settings};
 use crate::redis::{RedisOptions, RedisUrl, UrlError};
 
@@ -141,7 +141,7 @@ impl Settings {
             (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
             _ => return Err(mismatch("--redis-cert and --redis-key need each other")),
         };
-        let limits = self.limits.to_all();
+        let limits = &self.limits;
         Ok(Some(RedisOptions {
             relay: Some(format!("{}:tethered:{}:relay", self.redis.namespace, url.database())),
             url,
@@ -151,9 +151,9 @@ impl Settings {
             reply_ms: limits.redis.reply_ms,
             silent_ms: limits.redis.silent_ms,
             // The hub itself keeps to INFLIGHT; commands that want no reply come on top.
-            inflight: (limits.inflight as usize).saturating_mul(2),
-            bulk_bytes: limits.bulk,
-            array: limits.array,
+            inflight: (limits.core.inflight as usize).saturating_mul(2),
+            bulk_bytes: limits.core.bulk,
+            array: limits.core.array,
             depth: limits.redis.depth,
         }))
     }
@@ -180,27 +180,6 @@ fn url(text: &str) -> Result<RedisUrl, Refused> {
             _ => Refused(error.to_string()),
         }
     })
-}
-
-/// What keys begin with.
-fn namespace(text: &str) -> Result<String, Refused> {
-    let plain = |b: u8| b.is_ascii_graphic() && !b"*?[]\\{}".contains(&b);
-    if text.is_empty() || text.len() > 256 || !text.bytes().all(plain) || text.ends_with(':') {
-        return Err(Refused::new(
-            text,
-            "is no namespace; write it as spring.session.data.redis.namespace has it, such as spring:session, \
-             without a colon at its end and without * ? [ ] { } \\",
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-/// The name of an attribute.
-fn attribute(text: &str) -> Result<String, Refused> {
-    if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
-        return Err(Refused::new(text, "is no attribute's name; it has 1 to 256 bytes and no control characters"));
-    }
-    Ok(text.to_owned())
 }
 
 fn file(values: &[&str]) -> Option<String> {
@@ -343,7 +322,7 @@ pub(super) const REDIS: &[Setting] = &[
         default: "spring:session",
         help: &["What its keys begin with:", "spring.session.data.redis.namespace."],
         role: Role::Set {
-            apply: |s, values| one(values, namespace).map(|v| s.redis.namespace = v),
+            apply: |s, values| one(values, value::namespace).map(|v| s.redis.namespace = v),
             show: |s| Shown::Text(s.redis.namespace.clone()),
         },
     },
@@ -419,7 +398,7 @@ pub(super) const REDIS: &[Setting] = &[
         role: Role::Set {
             apply: |s, values| {
                 s.redis.principal_attribute = match values.last() {
-                    Some(name) => attribute(name)?,
+                    Some(name) => value::attribute(name)?,
                     None => spring::Config::default().principal_attribute,
                 };
                 Ok(())

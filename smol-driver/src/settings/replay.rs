@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
+use tethered_core::config::named::nearest;
 use tethered_core::hub::record::parse_id;
 use tethered_core::ids::SocketId;
 
 use super::error::{Place, SettingsError};
-use super::nearest::nearest;
 
 /// What is to be played, and what is to be told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use tethered_core::config::SockJs;
 
-use super::table::{Arity, Group, Role, Setting, Shown, one};
-use super::value::{self, Refused};
+use super::table::{Arity, Group, Role, Setting, Shown};
+use super::value::{self, one};
 
 /// How SockJS is served at `/messages`, and in conformance mode at the services for tests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,7 +46,7 @@ pub(super) const SOCKJS: &[Setting] = &[
         default: "25s",
         help: &["Send a frame after so long without one, so that no proxy", "takes the connection for dead."],
         role: Role::Set {
-            apply: |s, values| one(values, at_least_1_ms).map(|v| s.sockjs.heart_beat_ms = v),
+            apply: |s, values| one(values, value::at_least_1_ms).map(|v| s.sockjs.heart_beat_ms = v),
             show: |s| Shown::Text(value::show_duration(s.sockjs.heart_beat_ms)),
         },
     },
@@ -59,7 +59,7 @@ pub(super) const SOCKJS: &[Setting] = &[
         default: "5s",
         help: &["A client that polls has left after so long without a poll."],
         role: Role::Set {
-            apply: |s, values| one(values, at_least_1_ms).map(|v| s.sockjs.disconnect_delay_ms = v),
+            apply: |s, values| one(values, value::at_least_1_ms).map(|v| s.sockjs.disconnect_delay_ms = v),
             show: |s| Shown::Text(value::show_duration(s.sockjs.disconnect_delay_ms)),
         },
     },
@@ -75,14 +75,7 @@ pub(super) const SOCKJS: &[Setting] = &[
             "again. Browsers keep all of it until then.",
         ],
         role: Role::Set {
-            apply: |s, values| {
-                let bytes = one(values, value::size_bytes)?;
-                if bytes == 0 {
-                    return Err(Refused("must be at least 1B".to_owned()));
-                }
-                s.sockjs.stream_bytes = bytes;
-                Ok(())
-            },
+            apply: |s, values| one(values, value::at_least_1_byte).map(|v| s.sockjs.stream_bytes = v),
             show: |s| Shown::Text(value::show_size(s.sockjs.stream_bytes)),
         },
     },
@@ -111,22 +104,12 @@ pub(super) const SOCKJS: &[Setting] = &[
         default: "",
         help: &["Where the page /messages/iframe.html finds sockjs-client;", "default: its 1.6.1 at jsDelivr."],
         role: Role::Set {
-            apply: |s, values| client_url(values.last().unwrap_or(&"")).map(|v| s.sockjs.client_url = v),
+            apply: |s, values| {
+                let url = values.last().filter(|url| !url.is_empty()).map(|url| value::script_url(url));
+                s.sockjs.client_url = url.transpose()?.unwrap_or_default();
+                Ok(())
+            },
             show: |s| Shown::Text(s.sockjs.client_url.clone()),
         },
     },
 ];
-
-fn at_least_1_ms(text: &str) -> Result<u64, Refused> {
-    match value::duration_ms(text)? {
-        0 => Err(Refused("must be at least 1ms".to_owned())),
-        ms => Ok(ms),
-    }
-}
-
-fn client_url(text: &str) -> Result<String, Refused> {
-    let fits = text.is_empty()
-        || ["/", "https://", "http://"].iter().any(|start| text.starts_with(start))
-            && !text.chars().any(char::is_control);
-    if fits { Ok(text.to_owned()) } else { Err(Refused("must be a path or an http:// or https:// URL".to_owned())) }
-}

@@ -5,7 +5,7 @@ use tethered_core::http::Encoding;
 use super::Settings;
 use super::redis::REDIS;
 use super::sockjs::SOCKJS;
-use super::value::{self, Listen, Refused};
+use super::value::{self, Listen, Refused, one};
 
 /// A setting, or something else that is asked for with a flag.
 pub(super) struct Setting {
@@ -184,14 +184,7 @@ const SETTINGS: &[Setting] = &[
         default: "30m",
         help: &["How long a login lasts without activity: 500ms, 60s, 30m,", "12h; a bare number is seconds."],
         role: Role::Set {
-            apply: |s, values| {
-                let ms = one(values, value::duration_ms)?;
-                if ms == 0 || ms > TIMEOUT_MS_MAX {
-                    return Err(Refused("must be from 1ms to 3650d".to_owned()));
-                }
-                s.session_timeout_ms = ms;
-                Ok(())
-            },
+            apply: |s, values| one(values, value::timeout_ms).map(|v| s.session_timeout_ms = v),
             show: |s| Shown::Text(value::show_duration(s.session_timeout_ms)),
         },
     },
@@ -404,17 +397,6 @@ const SETTINGS: &[Setting] = &[
         role: Role::Version,
     },
 ];
-
-/// The longest session timeout: the hub takes ten years.
-const TIMEOUT_MS_MAX: u64 = 3_650 * 86_400_000;
-
-/// The last value of those that were written.
-pub(super) fn one<T>(values: &[&str], parse: impl FnOnce(&str) -> Result<T, Refused>) -> Result<T, Refused> {
-    match values {
-        [.., last] => parse(last),
-        [] => Err(Refused("its value is missing".to_owned())),
-    }
-}
 
 /// A word for the printed configuration.
 pub(super) fn text(word: &str) -> Shown {

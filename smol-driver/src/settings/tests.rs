@@ -405,3 +405,24 @@ fn the_limits_are_one_line_for_the_log() {
 fn debug_shows_no_hash() {
     assert!(!format!("{:?}", serve(&[])).contains("argon2"));
 }
+
+/// What a hub can be told by name is told to the server by the same name, or is what the server decides.
+#[test]
+fn the_settings_of_a_hub_go_by_the_names_of_the_core() {
+    let decided = ["store", "application-prefix", "guarded", "rules", "relay", "decide", "redis-database"];
+    for named in tethered_core::config::named::SETTINGS {
+        let ours = table::all().find(|setting| setting.name == named.name);
+        assert_eq!(ours.is_none(), decided.contains(&named.name), "{}", named.name);
+        let Some(setting) = ours else { continue };
+        assert_eq!(setting.arity == table::Arity::Many, named.many, "{}", named.name);
+        if !setting.default.is_empty() {
+            let mut config = tethered_core::config::Config {
+                store: tethered_core::config::Store::Spring(tethered_core::session::spring::Config::default()),
+                ..Default::default()
+            };
+            let before = config.clone();
+            named.apply(&mut config, &[setting.default]).expect(named.name);
+            assert_eq!(format!("{config:?}"), format!("{before:?}"), "the default of {}", named.name);
+        }
+    }
+}

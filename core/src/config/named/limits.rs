@@ -8,9 +8,9 @@ use super::nearest::nearest;
 use super::{Refused, value};
 use crate::config::Limits;
 
-/// A limit as it can be set.
+/// A limit as it can be set: one of a hub's [`Limits`], or of what an embedder has besides.
 #[derive(Debug)]
-pub struct Limit {
+pub struct Limit<L: 'static = Limits> {
     /// Its name, in capitals.
     pub name: &'static str,
     /// What it counts.
@@ -19,8 +19,8 @@ pub struct Limit {
     pub help: &'static str,
     /// Whether `off` is what one starts from, and safe.
     pub may_be_off: bool,
-    read: fn(&Limits) -> u64,
-    write: fn(&mut Limits, u64),
+    read: fn(&L) -> u64,
+    write: fn(&mut L, u64),
 }
 
 /// What a limit counts.
@@ -52,9 +52,20 @@ pub fn set_limit(limits: &mut Limits, name: &str, text: &str) -> Result<(), Refu
     Ok(())
 }
 
-impl Limit {
+impl<L: Default> Limit<L> {
+    /// A limit of an embedder's own. `write` puts the largest value that it can hold where it is given a larger one.
+    pub const fn new(
+        name: &'static str,
+        unit: Unit,
+        help: &'static str,
+        read: fn(&L) -> u64,
+        write: fn(&mut L, u64),
+    ) -> Self {
+        Self { name, unit, help, may_be_off: false, read, write }
+    }
+
     /// Its value; [`OFF`] if there is none.
-    pub fn get(&self, limits: &Limits) -> u64 {
+    pub fn get(&self, limits: &L) -> u64 {
         match (self.read)(limits) {
             0 if self.may_be_off => OFF,
             // The largest that fits a narrow number is how it holds "off".
@@ -63,12 +74,10 @@ impl Limit {
         }
     }
 
-    /// Sets it; to [`OFF`]: no limit.
-    pub fn put(&self, limits: &mut Limits, value: u64) {
+    /// Sets it; to [`OFF`], and to anything above [`max`](Self::max): no limit.
+    pub fn put(&self, limits: &mut L, value: u64) {
         let none = if self.may_be_off { 0 } else { OFF };
         (self.write)(limits, if value == OFF { none } else { value });
-        // MSG_BYTES is one limit for a message and for a STOMP frame that comes in several.
-        limits.stomp.frame_bytes = usize::try_from(limits.ws.message_bytes).unwrap_or(usize::MAX);
     }
 
     /// A value as it is written.
@@ -86,7 +95,7 @@ impl Limit {
 
     /// The largest value that the hub can hold; one less where that is how it writes "off".
     pub fn max(&self) -> u64 {
-        let mut limits = Limits::default();
+        let mut limits = L::default();
         (self.write)(&mut limits, u64::MAX);
         (self.read)(&limits) - 1
     }
@@ -127,7 +136,7 @@ fn set<T: TryFrom<u64> + core::ops::Not<Output = T> + Default>(field: &mut T, va
 }
 
 macro_rules! limits {
-    ($($name:ident $unit:ident $($field:ident).+ $(, $off:ident)? : $help:literal)*) => {
+    ($($name:ident $unit:ident $($field:ident).+ $(& $($also:ident).+)? $(, $off:ident)? : $help:literal)*) => {
         /// Every limit that can be set, in the order of `--help`.
         pub const LIMITS: &[Limit] = &[$(Limit {
             name: stringify!($name),
@@ -135,7 +144,10 @@ macro_rules! limits {
             help: $help,
             may_be_off: limits!(@off $($off)?),
             read: |limits| limits.$($field).+ as u64,
-            write: |limits, value| set(&mut limits.$($field).+, value),
+            write: |limits, value| {
+                set(&mut limits.$($field).+, value);
+                $(set(&mut limits.$($also).+, value);)?
+            },
         }),*];
     };
     (@off) => { false };
@@ -156,7 +168,7 @@ limits! {
     COOKIE_PAIRS Count http.cookie_pairs: "and how many of them"
     ID_TRIES Count http.id_tries: "session cookies of one request that are looked up"
     FRAME_BYTES Bytes ws.frame_bytes: "a WebSocket frame"
-    MSG_BYTES Bytes ws.message_bytes: "a message, or a STOMP frame over several messages"
+    MSG_BYTES Bytes ws.message_bytes & stomp.frame_bytes: "a message, or a STOMP frame over several messages"
     FRAGMENTS Count ws.fragments: "fragments under 64 B of one message"
     CTRL_RATE Count control_rate: "pings and pongs from one peer in 10 s"
     MSG_RATE Count message_rate, off: "messages from one peer in 1 s; 1000 is fair in public"
@@ -179,13 +191,13 @@ limits! {
     PER_SESSION Count per_session: "sockets of one session"
     PER_ADDR Count per_address: "sockets of one address"
     TOTAL Count total: "sockets; default 90 % of the file limit"
-    MEMORY Bytes memory: "all buffers together; default 50 % of the memory"
-    SESSIONS Count sessions: "sessions in the embedded store"
     SJ_SESS Count channels_per_session: "SockJS sessions of one login that stream or poll"
     SJ_ADDR Count channels_per_address: "of one address, where no login is asked for"
     SJ_TOTAL Count channels: "and in all"
     SJ_QUEUE Count channel_messages: "messages that wait for such a session's next poll"
     SJ_BYTES Bytes channel_bytes: "their bytes"
+    MEMORY Bytes memory: "all buffers together; default 50 % of the memory"
+    SESSIONS Count sessions: "sessions in the embedded store"
     INFLIGHT Count inflight: "questions that are under way to Redis"
     TOUCH_RATE Count touch_rate: "renewals in 1 s that an absence of Redis has left over"
     BULK Bytes bulk: "a string in a reply of Redis"
@@ -221,6 +233,24 @@ mod tests {
             if limit.max() < u64::MAX - 1 {
                 let Refused(why) = limit.parse(&limit.show(limit.max() + 1)).expect_err(limit.name);
                 assert!(why.contains("is at most"), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_in_text_and_no_limit_as_a_number() {
+        for limit in LIMITS.iter().filter(|limit| limit.max() < u64::MAX - 1) {
+            let mut limits = Limits::default();
+            limit.put(&mut limits, limit.max());
+            assert_eq!(limit.get(&limits), limit.max(), "{}", limit.name);
+            for beyond in [limit.max() + 1, limit.max() + 2, limit.max() + 9, u64::MAX - 1] {
+                limit.put(&mut limits, beyond);
+                assert_eq!(limit.get(&limits), OFF, "{} {beyond}", limit.name);
+            }
+            for beyond in ["4294967295", "4294967296", "18446744073709551615"] {
+                let before = limits.clone();
+                let refused = set_limit(&mut limits, limit.name, beyond).is_err();
+                assert!(refused && limits == before || limit.max() > 0xffff_ffff, "{} {beyond}", limit.name);
             }
         }
     }

@@ -50,14 +50,7 @@ pub const SETTINGS: &[Named] = &[
     Named {
         name: "session-timeout",
         many: false,
-        apply: |c, values| {
-            let ms = one(values, value::duration_ms)?;
-            if ms == 0 || ms > TIMEOUT_MS_MAX {
-                return Err(Refused("must be from 1ms to 3650d".to_owned()));
-            }
-            c.session.timeout_ms = ms;
-            Ok(())
-        },
+        apply: |c, values| one(values, value::timeout_ms).map(|v| c.session.timeout_ms = v),
     },
     Named {
         name: "touch-interval",
@@ -241,6 +234,3 @@ fn path(text: &str) -> Result<String, Refused> {
     }
     Ok(text.to_owned())
 }
-
-/// The longest session timeout: ten years.
-const TIMEOUT_MS_MAX: u64 = 3_650 * 86_400_000;

@@ -160,6 +160,54 @@ pub fn namespace(text: &str) -> Result<String, Refused> {
     Ok(text.to_owned())
 }
 
+/// How long a session lives without activity, in milliseconds: up to ten years.
+///
+/// # Errors
+/// [`Refused`] for anything else.
+pub fn timeout_ms(text: &str) -> Result<u64, Refused> {
+    match duration_ms(text)? {
+        0 | TIMEOUT_MS_ABOVE.. => Err(Refused("must be from 1ms to 3650d".to_owned())),
+        ms => Ok(ms),
+    }
+}
+
+const TIMEOUT_MS_ABOVE: u64 = 3_650 * 86_400_000 + 1;
+
+/// A time that is not 0, in milliseconds.
+///
+/// # Errors
+/// [`Refused`] for anything else.
+pub fn at_least_1_ms(text: &str) -> Result<u64, Refused> {
+    match duration_ms(text)? {
+        0 => Err(Refused("must be at least 1ms".to_owned())),
+        ms => Ok(ms),
+    }
+}
+
+/// A size that is not 0, in bytes.
+///
+/// # Errors
+/// [`Refused`] for anything else.
+pub fn at_least_1_byte(text: &str) -> Result<u64, Refused> {
+    match size_bytes(text)? {
+        0 => Err(Refused("must be at least 1B".to_owned())),
+        bytes => Ok(bytes),
+    }
+}
+
+/// Where a page finds a script: a path, or a URL.
+///
+/// # Errors
+/// [`Refused`] for anything else.
+pub fn script_url(text: &str) -> Result<String, Refused> {
+    let begins = ["/", "https://", "http://"].iter().any(|start| text.starts_with(start));
+    if begins && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(Refused("must be a path or an http:// or https:// URL".to_owned()))
+    }
+}
+
 /// The name of a session's attribute.
 ///
 /// # Errors
