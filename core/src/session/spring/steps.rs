@@ -56,6 +56,10 @@ impl Spring {
     /// The reply to a command of a question.
     pub(super) fn work_replied(&mut self, now: Instant, id: Id, turn: u32, part: Part, reply: Reply<'_>) {
         let Some(work) = self.works.get_mut(id.slot, id.generation).filter(|work| work.turn == turn) else { return };
+        if work.due <= now {
+            // Whoever slept reads replies of before, and the timers of many questions fire some a turn.
+            return self.work_due(now, id.slot);
+        }
         work.waits -= 1;
         match work.take(part, reply) {
             Ok(None) => {}

@@ -199,6 +199,22 @@ fn r12_what_is_under_way_is_bounded_and_the_rest_waits() {
 }
 
 #[test]
+fn r09_a_reply_that_is_read_too_late_is_lost_whether_or_not_its_timer_has_fired() {
+    let now = 1_795_359_300_000;
+    let (long, max) = (values::write_long(values::Form::Java, now), values::write_integer(values::Form::Java, 60));
+    let alive = Answer::Alive { ttl_ms: Some(60_000), record: None };
+    for (late_ms, expected) in [(TIMES.reply_ms - 1, alive), (TIMES.reply_ms, Answer::Lost)] {
+        let mut spring = ready(indexed());
+        spring.ask(at(10), Some(1), check("a"));
+        let call = take(&mut spring).commands[0].0.expect("a call");
+        let [long, max] = [Item::Bulk(&long), Item::Bulk(&max)];
+        let items = [Item::Int(now), Item::Bulk(b"hash"), Item::Int(360_000), Item::Int(60_000), long, long, max];
+        spring.reply(at(10 + late_ms), call, Reply::List(&items));
+        assert_eq!(take(&mut spring).answers, [(1, expected)], "{late_ms} ms after the question");
+    }
+}
+
+#[test]
 fn r17_replies_over_a_limit_or_of_another_shape_are_lost_and_never_an_end() {
     let long = vec![b'x'; 1_025];
     let many = [Item::Nil; 65];
