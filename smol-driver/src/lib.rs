@@ -67,7 +67,7 @@ pub use self::application::{Application, Context};
 pub use self::clock::Clock;
 pub use self::handle::{CALLS, Handle, NotTaken, Whose};
 pub use self::listen::{ListenError, Listeners};
-pub use self::log::{LINES_A_SECOND, Level, Log};
+pub use self::log::{ENDS_A_SECOND, LINES_A_SECOND, Level, Log};
 pub use self::record::Recording;
 pub use self::redis::{RedisOptions, RedisUrl, UrlError};
 pub use self::server::{End, Server};

@@ -28,8 +28,9 @@ pub enum Level {
 /// Writes lines such as
 /// `ts=2025-03-01T14:03:07.250Z level=info msg="session ended" cause=expired late_ms=3`.
 ///
-/// At most [`LINES_A_SECOND`] of one kind (that is, with one `msg`) are written in a second. Those beyond are counted,
-/// and the exact count is told once the second is over. Whatever comes from clients is escaped: a line is a line.
+/// At most [`LINES_A_SECOND`] of one kind (that is, with one `msg`) are written in a second, of the ends of sessions
+/// [`ENDS_A_SECOND`]. Those beyond are counted, and the exact count is told once the second is over. Whatever comes from
+/// clients is escaped: a line is a line.
 #[derive(Debug, Clone)]
 pub struct Log(Arc<Shared>);
 
@@ -84,6 +85,10 @@ impl Log {
 
     /// Writes a line, unless too many of its kind were written within a second.
     pub fn write(&self, now: Now, level: Level, msg: &'static str, fields: &[(&str, &dyn Display)]) {
+        self.write_up_to(LINES_A_SECOND, now, level, msg, fields);
+    }
+
+    fn write_up_to(&self, most: u32, now: Now, level: Level, msg: &'static str, fields: &[(&str, &dyn Display)]) {
         if !self.writes(level) {
             return;
         }
@@ -93,7 +98,7 @@ impl Log {
             kind.since = now.mono;
             kind.lines = 0;
         }
-        if kind.lines >= LINES_A_SECOND {
+        if kind.lines >= most {
             kind.suppressed += 1;
             let due = kind.since.after(SECOND_MS);
             self.0.due.fetch_min(due.as_millis(), Ordering::Relaxed);
@@ -112,7 +117,8 @@ impl Log {
     /// The line for the end of a session: why, what found it, how late, how many sockets.
     pub(crate) fn ended(&self, now: Now, ended: &Ended) {
         let session = str::from_utf8(&ended.session).unwrap_or_default();
-        self.write(
+        self.write_up_to(
+            ENDS_A_SECOND,
             now,
             Level::Info,
             "session ended",
@@ -223,6 +229,10 @@ impl Display for Timestamp {
 
 /// E08: how many lines of one kind are written in a second.
 pub const LINES_A_SECOND: u32 = 10;
+
+/// How many lines for ends of sessions are written in a second. They answer the question why somebody was thrown out,
+/// and each one cost a login, so that more of them are written than of what a stranger can cause.
+pub const ENDS_A_SECOND: u32 = 1_000;
 const SECOND_MS: u64 = 1_000;
 
 #[cfg(test)]
@@ -305,6 +315,26 @@ mod tests {
         assert_eq!(log.next_deadline(), None);
         log.write(at(1_001), Level::Info, "flood", &[]);
         assert_eq!(kept(&log).lines().count(), 1);
+    }
+
+    #[test]
+    fn each_of_a_thousand_ends_in_a_second_has_its_line() {
+        let log = Log::new(Level::Info);
+        let ended = Ended {
+            session: *b"0a1b2c",
+            principal: None,
+            cause: Cause::Deleted,
+            detector: Detector::Notice,
+            late_ms: 0,
+            sockets: 1,
+        };
+        for _ in 0..=ENDS_A_SECOND {
+            log.ended(at(0), &ended);
+        }
+        log.tell_suppressed(at(1_000));
+        let lines = kept(&log);
+        assert_eq!(lines.matches("msg=\"session ended\"").count(), 1_000);
+        assert!(lines.ends_with("msg=\"lines suppressed\" of=\"session ended\" lines=1\n"));
     }
 
     #[test]

@@ -33,7 +33,13 @@ pub fn matches(masked: &str, token: &[u8]) -> bool {
     let Ok(bytes) = URL_SAFE_NO_PAD.decode(text) else { return false };
     let (random, masked) = bytes.split_at(bytes.len() / 2);
     let plain: Vec<u8> = random.iter().zip(masked).map(|(random, masked)| random ^ masked).collect();
-    plain.ct_eq(token).into()
+    is_same_secret(&plain, token)
+}
+
+/// Whether these two secrets, tokens or session ids, are one. How long it takes depends on their length only, not on
+/// where they differ, so that nobody can guess one byte by byte (C15).
+pub(crate) fn is_same_secret(one: &[u8], other: &[u8]) -> bool {
+    one.ct_eq(other).into()
 }
 
 #[cfg(test)]
@@ -41,6 +47,26 @@ mod tests {
     use alloc::format;
 
     use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a time is measured")]
+    fn c15_secrets_are_compared_in_constant_time() {
+        let secret = alloc::vec![7; 1 << 20];
+        let differs_at = |at: usize| {
+            let mut other = secret.clone();
+            other[at] = 8;
+            let time = |_| {
+                let since = std::time::Instant::now();
+                assert!(!is_same_secret(core::hint::black_box(&secret), core::hint::black_box(&other)), "{at}");
+                since.elapsed()
+            };
+            (0..9).map(time).min().expect("nine of them")
+        };
+        // Where the first difference ends it, one takes less than a thousandth of the other.
+        let (first, last) = (differs_at(0), differs_at(secret.len() - 1));
+        assert!(first * 4 > last && last * 4 > first, "{first:?} {last:?}");
+        assert!(is_same_secret(&secret, &secret.clone()) && !is_same_secret(&secret, &secret[1..]));
+    }
 
     const TOKEN: &[u8] = b"6fa3cf18-3f31-4a0c-9f3e-0a8b4e5d2c17";
 

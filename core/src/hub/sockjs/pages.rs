@@ -5,6 +5,7 @@ use super::form::{allow, origin, put};
 use crate::config::Login;
 use crate::http::{self, Refusal};
 use crate::hub::Hub;
+use crate::session::csrf::is_same_secret;
 use crate::sockjs::{self, Route, Transport};
 
 impl Hub {
@@ -105,13 +106,12 @@ impl Hub {
     /// Whether the request on this socket comes from whoever opened this channel: with the same login, or, where none is
     /// asked for, from the same address. Its name alone is no proof.
     fn is_same_login(&self, slot: u32, channel: u32) -> bool {
-        use subtle::ConstantTimeEq;
         let Some(it) = self.channels.get(channel) else { return false };
         let Some(pending) = self.pending(slot) else { return false };
         match self.config.endpoints.get(usize::from(it.endpoint)).map(|at| at.login) {
             Some(Login::Required) => {
                 let session = self.registry.id(self.under(it.client));
-                session.is_some_and(|id| pending.ids.iter().any(|own| own.as_bytes().ct_eq(id.as_bytes()).into()))
+                session.is_some_and(|id| pending.ids.iter().any(|own| is_same_secret(own.as_bytes(), id.as_bytes())))
             }
             Some(Login::None) => self.channels.is_of_address(it, pending.request.client()),
             None => false,
