@@ -12,6 +12,7 @@ setup() {
     need cmake cmake
     need pkg-config pkg-config
     need /usr/include/hiredis/hiredis.h libhiredis-dev
+    need /usr/include/uv.h libuv1-dev
     need node nodejs
     need npm npm
     need python3 python3

@@ -17,7 +17,7 @@ about() {
         test) echo "every test and doctest of the workspace: units, transcripts, simulator, hostile input, the C smoke test" ;;
         cabi) echo "the C ABI: types and signatures against what is written down, by libabigail" ;;
         package) echo "install.sh, used from an empty C project by pkg-config and an empty C++ project by CMake; what it exports and needs" ;;
-        cexamples) echo "the C examples without a warning; the chat on epoll and hiredis: two people, a logout, and a part of the suites" ;;
+        cexamples) echo "the C examples without a warning; the chat on each loop: two people, a logout, and a part of the suites" ;;
         sanitize) echo "the C tests with ASan, UBSan and TSan, planted faults, and ${CABI_FUZZ_SECONDS} s of random calls" ;;
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
@@ -76,28 +76,45 @@ step_package() {
     ffi/tests/package/run.sh "$root/target/ci/package"
 }
 
+# example NAME PACKAGES SOURCE ...: builds one of the C examples, against what was installed.
+example() {
+    local name=$1 packages=$2
+    shift 2
+    # shellcheck disable=SC2046,SC2086
+    cc -O2 -Wall -Wextra -Wpedantic -Werror "$@" $(pkg-config --cflags --libs tethered $packages) -Wl,-rpath,"$tree/lib" -o "$tree/$name"
+}
+
 # The suites of the server's own steps, as far as they are not about the codecs that both share. It has no service that
 # closes at once.
 step_cexamples() {
     local tree=$root/target/ci/cexamples redis
     mkdir -p "$tree"
     ffi/install.sh "$tree"
-    # shellcheck disable=SC2046
-    cc -O2 -Wall -Wextra -Werror ffi/examples/echo.c \
-        $(PKG_CONFIG_PATH=$tree/lib/pkgconfig pkg-config --cflags --libs tethered) -Wl,-rpath,"$tree/lib" -o "$tree/echo"
-    # shellcheck disable=SC2046
-    cc -O2 -Wall -Wextra -Werror ffi/examples/epoll_hiredis.c ffi/examples/chat.c \
-        $(PKG_CONFIG_PATH=$tree/lib/pkgconfig pkg-config --cflags --libs tethered hiredis) -Wl,-rpath,"$tree/lib" -o "$tree/chat"
+    export PKG_CONFIG_PATH=$tree/lib/pkgconfig
+    example echo '' ffi/examples/echo.c
+    example chat hiredis ffi/examples/epoll_hiredis.c ffi/examples/chat.c
+    example chat-uv libuv ffi/examples/libuv.c ffi/examples/chat.c
+    port=$(free_port)
+    start_program "$port" "$tree/chat-uv" "$port"
+    python3 ffi/tests/examples/chat.py "$port"
+    autobahn_of_c uv "$port" /echo
+    stop_servers
     redis=$(free_port)
     start_program "$redis" redis-server --port "$redis" --save ''
     port=$(free_port)
     start_program "$port" "$tree/chat" --port "$port" --redis "$redis" --conformance --heartbeat 1000,1000 \
         --sockjs-heartbeat 2s --sockjs-disconnect-delay 1500ms
     python3 ffi/tests/examples/chat.py "$port"
+    autobahn_of_c epoll "$port" /echo/websocket
     [ -n "$conformance" ] || return 0
-    bash "$conformance/autobahn/run.sh" "ws://127.0.0.1:$port/echo/websocket" "$logs/autobahn-c" '1.*' '2.*' '3.*' '4.*' '5.*' '7.*'
     STOMP_LOGIN="rob:password luke:password" STOMP_HEARTBEAT=1000,1000 \
         bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp"
+}
+
+# autobahn_of_c NAME PORT PATH: without the cases that take minutes.
+autobahn_of_c() {
+    [ -n "$conformance" ] || return 0
+    bash "$conformance/autobahn/run.sh" "ws://127.0.0.1:$2$3" "$logs/autobahn-$1" '1.*' '2.*' '3.*' '4.*' '5.*' '7.*'
 }
 
 step_sanitize() {

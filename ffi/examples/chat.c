@@ -1,4 +1,4 @@
-/* A chat: who is there, who said what to whom, and a login. All state is in memory but for the sessions.
+/* A chat: who is there, who said what to whom, and a login. All state is in memory, the sessions where the hub has them.
  *
  * Forms are taken from pages of this server only: browsers say where a POST comes from, and the session's cookie is kept
  * from other sites (SameSite) besides. */

@@ -1,4 +1,4 @@
-/* The chat of the example epoll_hiredis: what it hears from the hub, whatever the loop. */
+/* The chat of the examples epoll_hiredis and libuv: what it hears from the hub, whatever the loop. */
 #ifndef CHAT_H
 #define CHAT_H
 
