@@ -17,7 +17,7 @@ about() {
         test) echo "every test and doctest of the workspace: units, transcripts, simulator, hostile input, the C smoke test" ;;
         cabi) echo "the C ABI: types and signatures against what is written down, by libabigail" ;;
         package) echo "install.sh, used from an empty C project by pkg-config and an empty C++ project by CMake; what it exports and needs" ;;
-        cexamples) echo "the C examples without a warning; the chat on each loop: two people, a logout, and a part of the suites" ;;
+        cexamples) echo "the C and C++ examples without a warning: the chat on each loop, with a part of the suites, and the room on Boost.Beast" ;;
         sanitize) echo "the C tests with ASan, UBSan and TSan, planted faults, and ${CABI_FUZZ_SECONDS} s of random calls" ;;
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
@@ -76,24 +76,28 @@ step_package() {
     ffi/tests/package/run.sh "$root/target/ci/package"
 }
 
-# example NAME PACKAGES SOURCE ...: builds one of the C examples, against what was installed.
+# example NAME PACKAGES SOURCE ...: builds one of the examples, against what was installed in $tree, with $compiler.
 example() {
     local name=$1 packages=$2
     shift 2
     # shellcheck disable=SC2046,SC2086
-    cc -O2 -Wall -Wextra -Wpedantic -Werror "$@" $(pkg-config --cflags --libs tethered $packages) -Wl,-rpath,"$tree/lib" -o "$tree/$name"
+    $compiler -O2 -Wall -Wextra -Wpedantic -Werror "$@" $(pkg-config --cflags --libs tethered $packages) -Wl,-rpath,"$tree/lib" -o "$tree/$name"
 }
 
 # The suites of the server's own steps, as far as they are not about the codecs that both share. It has no service that
 # closes at once.
 step_cexamples() {
-    local tree=$root/target/ci/cexamples redis
+    local tree=$root/target/ci/cexamples compiler=cc redis
     mkdir -p "$tree"
     ffi/install.sh "$tree"
     export PKG_CONFIG_PATH=$tree/lib/pkgconfig
     example echo '' ffi/examples/echo.c
     example chat hiredis ffi/examples/epoll_hiredis.c ffi/examples/chat.c
     example chat-uv libuv ffi/examples/libuv.c ffi/examples/chat.c
+    compiler="c++ -std=c++17" example room '' ffi/examples/beast_session.cpp -lpthread
+    port=$(free_port)
+    start_program "$port" "$tree/room" "$port" 3s
+    python3 ffi/tests/examples/room.py "$port" 3
     port=$(free_port)
     start_program "$port" "$tree/chat-uv" "$port"
     python3 ffi/tests/examples/chat.py "$port"
