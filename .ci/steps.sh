@@ -29,7 +29,7 @@ about() {
         sockjs) echo "SockJS 0.3.3: every transport, its timers too" ;;
         browser) echo "sockjs-client and @stomp/stompjs in headless Chromium, over each transport" ;;
         stomppy) echo "stomp.py, a client of others" ;;
-        spring) echo "one session store with a real Spring application: logins, renewals, ends, races" ;;
+        spring) echo "one session store with a real Spring application: logins, renewals, ends, races; what it was recorded to say over SockJS" ;;
         sim) echo "100,000 seeds of each simulator, each run twice: the embedded store, and a model of Redis beside Spring nodes" ;;
         mass) echo "100,000 of 500,000 sessions end in one second, and a sweep of 100,000: core on a real Redis" ;;
         churn) echo "ten minutes of 10,000 connects and closes a second: the release build" ;;
@@ -232,8 +232,10 @@ step_stomppy() {
     "$python" "$conformance/clients/smoke_stomppy.py" "ws://127.0.0.1:$port/stomp"
 }
 
-# Each test has its turn: they share an application, and measure times.
+# The recordings are played at their own pace, so several at once; with the application each test has its turn, since they
+# share it, and measure times.
 step_spring() {
+    SPRING_REFERENCE=$spring cargo test --locked -p tethered-smol --test spring_sockjs -- --ignored --test-threads=8
     SPRING_REFERENCE=$spring cargo test --locked -p tethered-smol --test spring -- --ignored --test-threads=1
 }
 
