@@ -84,8 +84,7 @@ example() {
     $compiler -O2 -Wall -Wextra -Wpedantic -Werror "$@" $(pkg-config --cflags --libs tethered $packages) -Wl,-rpath,"$tree/lib" -o "$tree/$name"
 }
 
-# The suites of the server's own steps, as far as they are not about the codecs that both share. It has no service that
-# closes at once.
+# The suites of the server's own steps, but for what of Autobahn takes long.
 step_cexamples() {
     local tree=$root/target/ci/cexamples compiler=cc redis
     mkdir -p "$tree"
@@ -111,6 +110,8 @@ step_cexamples() {
     python3 ffi/tests/examples/chat.py "$port"
     autobahn_of_c epoll "$port" /echo/websocket
     [ -n "$conformance" ] || return 0
+    SOCKJS_SLOW=1 SOCKJS_HEARTBEAT=2 SOCKJS_DISCONNECT_DELAY=1.5 \
+        bash "$conformance/sockjs/run.sh" "http://127.0.0.1:$port"
     STOMP_LOGIN="rob:password luke:password" STOMP_HEARTBEAT=1000,1000 \
         bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp"
 }

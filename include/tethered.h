@@ -363,7 +363,7 @@ enum tethered_action_kind
   TETHERED_DECIDE = 9,
   /**
    * A client (id, token) is there: its STOMP CONNECT was accepted, or its raw WebSocket is open. Its principal is in
-   * name.
+   * name, the path of its endpoint in data.
    */
   TETHERED_JOINED = 10,
   /**

@@ -152,6 +152,21 @@ fn a_session_alone_is_renewed_by_activity_and_ends_its_sockets() {
 }
 
 #[test]
+fn who_has_gone_again_before_it_is_told_that_he_came_is_told_with_his_endpoint() {
+    let mut server = Server::with(session_only);
+    let (_, id) = log_in(&mut server, "rob");
+    let own = join(&mut server, "/own?a=b", &[], Some(&id)).expect("he is logged in");
+    server.hub.handle(server.now(), Event::Closed { socket: own.socket });
+    assert_eq!(server.hub.path_of(own.client), None);
+    let told = all(&mut server.hub);
+    let [Action::Joined { client, path, .. }, Action::Left { client: gone, .. }, Action::Disconnect { .. }] = &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!((*client, *gone, &**path), (own.client, own.client, "/own"));
+}
+
+#[test]
 fn what_waits_for_one_whose_session_ends_is_not_handed_out() {
     let mut server = Server::with(session_only);
     let (_, id) = log_in(&mut server, "rob");

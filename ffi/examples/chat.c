@@ -263,7 +263,10 @@ void chat_act(tethered_hub *hub, tethered_now now, const tethered_action *a) {
   switch (a->kind) {
   case TETHERED_REQUEST: request(hub, now, a); break;
   case TETHERED_DELIVER: deliver(hub, now, a); break;
-  case TETHERED_JOINED: came_or_went(hub, now, a->name, 1); break;
+  case TETHERED_JOINED:
+    came_or_went(hub, now, a->name, 1);
+    if (is(a->data, "/close")) tethered_close_client(hub, now, a->id, 3000, slice("Go away!")); /* for tests of clients */
+    break;
   case TETHERED_LEFT: came_or_went(hub, now, a->name, 0); break;
   default: break;
   }

@@ -256,7 +256,7 @@ static int listen_on(int port) {
   return listener;
 }
 
-/* What test suites need besides: services that echo, topics that everybody may send to, and room
+/* What test suites need besides: services that echo, one that closes at once, topics that everybody may send to, and room
  * for as many connections as come from one address. */
 static const char conformance[] =
     "[[endpoint]]\npath = '/echo'\nprotocol = 'raw'\nany-origin = true\nmax-message = '16MiB'\nmax-unsent = '32MiB'\n"
@@ -265,13 +265,15 @@ static const char conformance[] =
     "sockjs-jsonp = true\nsockjs-stream = '4KiB'\n%s"
     "[[endpoint]]\npath = '/cookie_needed_echo'\nprotocol = 'raw'\nany-origin = true\nsockjs-jsessionid = true\n"
     "sockjs-jsonp = true\nsockjs-stream = '4KiB'\n%s"
+    "[[endpoint]]\npath = '/close'\nprotocol = 'raw'\nany-origin = true\n"
+    "sockjs-jsonp = true\nsockjs-stream = '4KiB'\n%s"
     "[limits]\nPER_ADDR = 100000\nPER_SESSION = 100000\nSJ_ADDR = 100000\n";
 
 static void make_hub(const char *heart_beat, const char *beat, const char *delay, int conform) {
   char toml[4096], services[256], more[3072] = "", message[512];
   uint8_t seed[16];
   snprintf(services, sizeof services, "sockjs-heartbeat = '%s'\nsockjs-disconnect-delay = '%s'\n", beat, delay);
-  if (conform) snprintf(more, sizeof more, conformance, services, services, services);
+  if (conform) snprintf(more, sizeof more, conformance, services, services, services, services);
   snprintf(toml, sizeof toml,
            "store = 'redis'\nrequests = true\nrules = '%s'\nstomp-heartbeat = '%s'\nguarded = ['/stomp', '/messages']\n"
            "[[endpoint]]\npath = '/stomp'\n[[endpoint]]\npath = '/messages'\nsockjs = true\n%s%s",

@@ -220,9 +220,9 @@ impl Player {
                 self.say(format_args!("send={}", i32::from(stale)));
                 return;
             }
-            Action::Joined { client, token, .. } => {
-                let id = client.to_raw();
-                self.say(format_args!("kind=10 flags=0 socket=0 token={token} id={id} data= name="));
+            Action::Joined { client, token, path, .. } => {
+                let (id, path) = (client.to_raw(), hex(path.as_bytes()));
+                self.say(format_args!("kind=10 flags=0 socket=0 token={token} id={id} data={path} name="));
                 return;
             }
             Action::Left { client, token, cause, .. } => {

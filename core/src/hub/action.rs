@@ -159,6 +159,8 @@ pub enum Action {
         token: u64,
         /// Who it is; `None` on an endpoint without login.
         principal: Option<Arc<str>>,
+        /// The path of the endpoint that it came to, without what follows it in the target.
+        path: Arc<str>,
     },
     /// A client that had joined is gone.
     Left {

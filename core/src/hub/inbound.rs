@@ -291,7 +291,8 @@ impl Hub {
         self.activity(self.under(client));
     }
 
-    fn endpoint_path(&self, endpoint: usize) -> Arc<str> {
+    /// Its path; empty for one that there is not.
+    pub(super) fn endpoint_path(&self, endpoint: usize) -> Arc<str> {
         self.paths.get(endpoint).cloned().unwrap_or_else(|| Arc::from(""))
     }
 

@@ -153,7 +153,7 @@ impl Hub {
         self.give(client, Opcode::Text, &out);
         self.recycle(out);
         let token = self.token_of(client);
-        self.actions.push_back(Action::Joined { client: self.client_id(client), token, principal });
+        self.tell_joined(client, token);
         if let Some(slot) = self.live(socket) {
             self.arm_socket(slot);
         } else if let Some(channel) = self.channel_of(client) {

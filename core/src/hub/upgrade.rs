@@ -155,15 +155,20 @@ impl Hub {
             self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Text, crate::sockjs::OPEN));
         }
         if raw {
-            let principal = self.principal(client);
-            let client = self.client_id(client);
-            self.actions.push_back(Action::Joined { client, token, principal });
+            self.tell_joined(client, token);
         }
         self.arm_socket(slot);
         self.resume(slot);
         if self.live(id) == Some(slot) && self.sockets.slot(slot).is_some_and(|socket| socket.marks.has(Mark::Ended)) {
             self.hang_up(slot);
         }
+    }
+
+    /// A client is there.
+    pub(super) fn tell_joined(&mut self, client: u32, token: u64) {
+        let endpoint = self.clients.slot(client).map_or(usize::MAX, |it| usize::from(it.endpoint));
+        let (principal, path) = (self.principal(client), self.endpoint_path(endpoint));
+        self.actions.push_back(Action::Joined { client: self.client_id(client), token, principal, path });
     }
 
     /// The path of the endpoint that a client came to.

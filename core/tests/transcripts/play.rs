@@ -214,7 +214,7 @@ impl Play {
                     let told = format!("deliver {kind} {} of {who} {}", delivery.destination, quoted(&delivery.body));
                     self.tell(at, &name, &told);
                 }
-                Action::Joined { client, token, principal } => {
+                Action::Joined { client, token, principal, .. } => {
                     let name = self.peers.iter().find(|(_, peer)| peer.token == token).map(|(name, _)| name.clone());
                     let name = name.expect("a peer");
                     self.clients.insert(client, name.clone());

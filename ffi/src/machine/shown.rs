@@ -117,8 +117,9 @@ impl Lent {
                 details,
                 ..of_client(TETHERED_DECIDE, *client, *token)
             },
-            Action::Joined { client, token, principal } => {
-                tethered_action { name: text(principal), ..of_client(TETHERED_JOINED, *client, *token) }
+            Action::Joined { client, token, principal, path } => {
+                let joined = of_client(TETHERED_JOINED, *client, *token);
+                tethered_action { data: lend(path), name: text(principal), ..joined }
             }
             Action::Left { client, token, cause, principal } => tethered_action {
                 flags: cause_of(*cause) as u32,

@@ -58,7 +58,7 @@ static uint64_t open_websocket(tethered_hub *hub, uint64_t token) {
   CHECK(write.kind == TETHERED_WRITE && write.socket == socket && write.token == token && write.id == 0);
   CHECK(write.details == 0 && write.argc == 0 && write.argv == NULL && write.argvlen == NULL);
   tethered_action joined = expect(hub, TETHERED_JOINED);
-  CHECK(joined.token == token && joined.id != 0 && joined.name.len == 0);
+  CHECK(joined.token == token && joined.id != 0 && joined.name.len == 0 && is(joined.data, "/echo"));
   expect_nothing(hub);
   expect_output(hub, socket, SWITCHING, sizeof SWITCHING - 1);
   return socket;

@@ -109,14 +109,14 @@ static void whole_messages_in_and_out(void) {
   char cookie[128];
   uint64_t client = 0, receivers = 0, ended = 0;
   log_in(hub, "rob", cookie, sizeof cookie);
-  uint64_t socket = join(hub, 4, "/stomp", cookie, &client);
+  uint64_t socket = join(hub, 4, "/stomp?a=b", cookie, &client);
   const char connect[] = "CONNECT\naccept-version:1.2\nhost:h\n\n";
   tethered_slice frame = {(const uint8_t *)connect, sizeof connect};
   CHECK(tethered_message(hub, at(1), client, TETHERED_TEXT, frame) == TETHERED_OK);
   tethered_action message = expect(hub, TETHERED_MESSAGE);
   CHECK(message.socket == socket && message.token == 4 && message.flags == TETHERED_TEXT && begins(message.data, "CONNECTED\n"));
   tethered_action joined = expect(hub, TETHERED_JOINED);
-  CHECK(joined.id == client && is(joined.name, "rob"));
+  CHECK(joined.id == client && is(joined.name, "rob") && is(joined.data, "/stomp"));
   const char subscribe[] = "SUBSCRIBE\nid:s\ndestination:/topic/a\n\n";
   frame = (tethered_slice){(const uint8_t *)subscribe, sizeof subscribe};
   CHECK(tethered_message(hub, at(1), client, TETHERED_TEXT, frame) == TETHERED_OK);
@@ -201,7 +201,7 @@ static void sockjs_through_the_host_s_http(void) {
   char body[4096] = "";
   uint64_t client = 0;
   while (tethered_poll(hub, &action, sizeof action, 1, NULL) == 1) {
-    if (action.kind == TETHERED_JOINED) client = action.id;
+    if (action.kind == TETHERED_JOINED) client = action.id, CHECK(is(action.data, "/chat"));
     if (action.kind == TETHERED_RESPONSE) {
       CHECK(action.socket == receiver && action.id == 200 && action.flags == TETHERED_FOLLOWS_BODY && action.data.len == 0);
       begun++;

@@ -371,7 +371,7 @@ impl World {
                 self.find(socket, token);
                 self.handed.insert(socket.to_raw());
             }
-            Action::Joined { client, token, principal } => {
+            Action::Joined { client, token, principal, .. } => {
                 assert!(!self.clients.iter().any(|it| it.id == client), "joined twice");
                 let socket = self.sockets.iter().find(|socket| socket.token == token).expect("a socket");
                 assert!(!socket.closed);

@@ -84,7 +84,6 @@ impl Hub {
             busy.token = token;
         }
         let raw = self.config.endpoints.get(usize::from(endpoint)).is_some_and(|at| at.protocol == Protocol::Raw);
-        let principal = self.principal(client);
         if let Some(it) = self.clients.slot_mut(client) {
             it.move_to(channel);
             it.phase = if raw { Phase::Joined } else { Phase::Open };
@@ -92,8 +91,7 @@ impl Hub {
         }
         if raw {
             let token = self.sockets.slot(slot).map_or(0, |socket| socket.token);
-            let client = self.client_id(client);
-            self.actions.push_back(Action::Joined { client, token, principal });
+            self.tell_joined(client, token);
         }
         self.receive(slot, channel, transport);
     }

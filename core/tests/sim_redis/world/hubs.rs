@@ -119,7 +119,7 @@ impl World {
                 }
                 self.judge.delivered(self.now, token as usize);
             }
-            Action::Joined { client, token, principal } => {
+            Action::Joined { client, token, principal, .. } => {
                 self.joined.insert((hub, client), token as usize);
                 let id = self.nodes[hub].hub.session_of(client).expect("bound").0;
                 let id = self.judge.number(&id);
