@@ -2,11 +2,12 @@
 
 mod harness;
 
+use harness::store::{self, external, question, reply};
 use harness::{Server, handshake, wire};
 use tethered_core::config::Store;
-use tethered_core::hub::{Action, Event};
+use tethered_core::hub::{Action, Event, Notice};
 use tethered_core::ids::{CallId, SocketId};
-use tethered_core::session::{Answer, Cause, Record};
+use tethered_core::session::{Answer, Cause, Op, Record};
 
 /// The session ends after 30 s unless it is renewed, and the store then stays away.
 const TTL_MS: u64 = 30_000;
@@ -105,4 +106,23 @@ fn lose(server: &mut Server) {
     for call in asked(server) {
         answer(server, call, Answer::Lost);
     }
+}
+
+/// What came while it was held counts from when it is heard: it is told before the time is over.
+#[test]
+fn what_was_said_while_the_session_was_held_renews_it() {
+    let mut server = external();
+    let rob = store::bound(&mut server, "abc", Some(TTL_MS));
+    server.wait(3_000);
+    let now = server.now();
+    server.hub.handle(now, Event::Notice { session: "abc", notice: Notice::Deleted });
+    server.work();
+    let (call, op) = question(&mut server);
+    assert!(matches!(op, Op::Check { .. }), "{op:?}");
+    server.say(rob, "SEND", &[("destination", "/app/x")], "while it is held");
+    assert_eq!(server.delivered(), []);
+    reply(&mut server, call, Answer::Alive { ttl_ms: Some(TTL_MS), record: None });
+    let (_, op) = question(&mut server);
+    assert!(matches!(op, Op::Touch { age_ms: 0, .. }), "{op:?}");
+    assert_eq!(server.delivered().len(), 1);
 }

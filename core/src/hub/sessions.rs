@@ -442,7 +442,12 @@ impl Hub {
                 self.registry.unsure.remove(&slot);
             }
         }
-        let told = self.registry.live(slot, |life, pulse, times| life.answer(now, pulse, answer, times));
+        let told = self.registry.live(slot, |life, pulse, times| {
+            let told = life.answer(now, pulse, answer, times);
+            // What was held is heard now, before the timer is armed: the rest while the question was open is over.
+            life.rest(pulse, times);
+            told
+        });
         let Some((outcome, ask)) = told else { return };
         if let Some(until) = self.registry.unsure.get(&slot)
             && let Some(bound) = self.registry.sessions.slot_mut(slot)

@@ -86,6 +86,16 @@ pub(crate) struct Faults {
     pub(crate) skew_ms: u64,
     /// SCRIPT FLUSH.
     pub(crate) forgotten: u64,
+    /// The process of a hub does nothing for a while.
+    pub(crate) sleeps: u64,
+}
+
+impl Faults {
+    /// Whether a session ends when its time is over and not otherwise, by one clock, and nobody forgets what was written.
+    pub(crate) fn leaves_ends_alone(&self) -> bool {
+        let Self { failovers, empties, hands, jumps, stalls, skew_ms, outages, .. } = *self;
+        failovers + empties + hands + jumps + stalls + skew_ms + outages == 0
+    }
 }
 
 impl Plan {
@@ -150,6 +160,7 @@ impl Plan {
             stalls: some(15, 10),
             skew_ms: some(15, 20_000),
             forgotten: some(10, 2),
+            sleeps: some(12, 3),
         };
         let Faults { skew_ms, hands, stalls, .. } = plan.faults;
         if skew_ms + hands + stalls > 0 {

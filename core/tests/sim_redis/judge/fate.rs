@@ -5,6 +5,18 @@ use std::sync::Arc;
 use super::Truth;
 use crate::values::Names;
 
+/// What has become of a session just now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Turn {
+    Same,
+    /// It has come to life.
+    Lives,
+    /// Its time was over at that time.
+    RunsOut {
+        at: u64,
+    },
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Fate {
     pub(crate) id: Arc<str>,
@@ -46,8 +58,8 @@ impl Fate {
         }
     }
 
-    /// Takes in what is true now; whether it has come to life.
-    pub(super) fn turn(&mut self, now: u64, truth: Truth) -> bool {
+    /// Takes in what is true now.
+    pub(super) fn turn(&mut self, now: u64, truth: Truth) -> Turn {
         let (was, is) = (self.truth.is_alive(), truth.is_alive());
         if truth == Truth::Absent && self.truth != Truth::Absent {
             let recent = self.absent_since.is_some_and(|since| now < since + RECENT_MS);
@@ -70,7 +82,11 @@ impl Fate {
         if is {
             self.ended = None;
         }
-        !was && is
+        match self.ended {
+            _ if !was && is => Turn::Lives,
+            Some(at) if was && !is && self.until == Some(at) => Turn::RunsOut { at },
+            _ => Turn::Same,
+        }
     }
 
     pub(crate) fn alive_since(&self) -> Option<u64> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tethered_core::config::{CloseBound, Config};
 use tethered_core::session::Cause;
 
-pub(crate) use fate::Fate;
+pub(crate) use fate::{Fate, Turn};
 pub(crate) use seat::Seat;
 pub(crate) use truth::{Shape, Truth};
 
@@ -28,6 +28,8 @@ pub(crate) struct Told {
     pub(crate) deadline: u64,
     /// When it was last told that the session lives.
     pub(crate) confirmed: Option<u64>,
+    /// The same, leaving out what it may have been told for a page.
+    sockets_confirmed: Option<u64>,
     /// When Redis carried out the last command that it knows the reply to.
     pub(crate) executed: Option<u64>,
     /// When a notice of its end reached it, at which it had ended.
@@ -44,6 +46,8 @@ pub(crate) struct Word {
     pub(crate) sent: u64,
     pub(crate) executed: u64,
     pub(crate) truth: Truth,
+    /// It may have been asked for a page: sockets are not told of that.
+    pub(crate) for_page: bool,
 }
 
 pub(crate) struct Judge {
@@ -51,8 +55,12 @@ pub(crate) struct Judge {
     plain: bool,
     /// Whether a session that is renamed can be followed.
     follows: bool,
-    /// Whether there are requests of pages, which ask by themselves.
-    pages: bool,
+    /// Whether the end of a session is announced at some time, or never.
+    announces: bool,
+    /// Whether nothing but sockets, Spring and time itself changes when a session ends: what was said counts.
+    counts: bool,
+    latency_ms: u64,
+    check_interval_ms: u64,
     /// Whether what a hub knows of a deadline may be as old as a reply takes.
     slack_ms: u64,
     touch_interval_ms: u64,
@@ -67,8 +75,12 @@ pub(crate) struct Judge {
     troubles: Vec<Vec<(u64, u64)>>,
     /// Since when something is.
     troubled: Vec<Option<u64>>,
+    /// For each hub: until when its process has slept.
+    asleep: Vec<u64>,
     /// How many were cut off since the last end of a session, by hub.
     pub(crate) cut: Vec<usize>,
+    /// Since when Redis is away.
+    pub(crate) away: Option<u64>,
 }
 
 impl Judge {
@@ -78,7 +90,10 @@ impl Judge {
             bound: config.close_bound(),
             plain: plan.layout == tethered_core::session::spring::Layout::Plain,
             follows: !plan.cluster && plan.may_config,
-            pages: plan.pages,
+            announces: plan.may_config || announces(plan.flags),
+            counts: plan.faults.leaves_ends_alone(),
+            latency_ms: plan.latency_ms,
+            check_interval_ms: plan.check_interval_ms,
             slack_ms: if split { 2 * config.session.reply_ms } else { 0 },
             touch_interval_ms: plan.touch_interval_ms,
             timeout_ms: plan.timeout_s * 1_000,
@@ -89,7 +104,9 @@ impl Judge {
             seats: Vec::new(),
             troubles: vec![Vec::new(); plan.hubs],
             troubled: vec![Some(0); plan.hubs],
+            asleep: vec![0; plan.hubs],
             cut: vec![0; plan.hubs],
+            away: None,
         }
     }
 
@@ -119,13 +136,36 @@ impl Judge {
 
     /// Looks at what is true by now.
     pub(crate) fn look(&mut self, now: u64, redis: &Redis) {
-        for (id, fate) in self.fates.iter_mut().enumerate() {
+        for id in 0..self.fates.len() {
+            let fate = &mut self.fates[id];
             let truth = Truth::of(redis, &fate.names, self.plain);
-            if fate.turn(now, truth) {
-                for told in &mut self.told {
-                    told[id].heard = None;
+            match fate.turn(now, truth) {
+                Turn::Same => {}
+                Turn::Lives => {
+                    for told in &mut self.told {
+                        told[id].heard = None;
+                    }
                 }
+                Turn::RunsOut { at } => self.must_have_counted(now, id, at),
             }
+        }
+    }
+
+    /// What somebody said while all was well has made his session last.
+    fn must_have_counted(&self, now: u64, id: usize, end: u64) {
+        let timeout = self.timeout_ms.min(self.fates[id].shortest_ms);
+        for (n, seat) in self.seats.iter().enumerate() {
+            let bound = seat.id == Some(id) && seat.joined && seat.left.is_none();
+            let Some(said) = seat.said.filter(|_| bound && self.counts) else { continue };
+            // What was said in the last moment comes too late, and what Spring has read a moment before may be written.
+            let in_time = said + SPRING_MS + 4 * self.latency_ms < end;
+            let lasts = end + SPRING_MS + 4 * self.latency_ms >= said + timeout;
+            assert!(
+                !in_time || lasts || self.was_troubled(seat.hub, said),
+                "client {n} said something at {said}, and {} ran out at {end}, seen at {now}: {:?}",
+                self.fates[id].id,
+                self.told[seat.hub][id]
+            );
         }
     }
 
@@ -146,6 +186,17 @@ impl Judge {
     /// Something went wrong for a while.
     pub(crate) fn trouble(&mut self, hub: usize, from: u64, to: u64) {
         self.troubles[hub].push((from, to));
+    }
+
+    /// A hub's process does nothing for a while.
+    pub(crate) fn sleeps(&mut self, hub: usize, from: u64, until: u64) {
+        self.trouble(hub, from, until);
+        self.asleep[hub] = self.asleep[hub].max(until);
+    }
+
+    /// Whether it has slept since then.
+    pub(crate) fn was_asleep(&self, hub: usize, since: u64) -> bool {
+        self.asleep[hub] >= since
     }
 
     /// Whether something was wrong for a hub since then, or shortly before.
@@ -199,6 +250,9 @@ impl Judge {
         told.deadline = told.deadline.max(ttl.map_or(u64::MAX, |ttl| now + ttl));
         if late < self.reply_ms {
             told.confirmed = Some(now);
+            if !word.for_page {
+                told.sockets_confirmed = Some(now);
+            }
         }
         for seat in &mut self.seats {
             if seat.hub == hub && seat.id == Some(word.id) && seat.doubted.is_some_and(|since| since <= word.sent) {
@@ -284,6 +338,7 @@ impl Judge {
         let new = &mut self.told[hub][id];
         new.deadline = new.deadline.max(old.deadline);
         new.confirmed = new.confirmed.max(old.confirmed);
+        new.sockets_confirmed = new.sockets_confirmed.max(old.sockets_confirmed);
         new.executed = new.executed.max(old.executed);
     }
 
@@ -325,10 +380,10 @@ impl Judge {
             }
             Cause::LoggedOut => assert!(fate.logged_out_here, "nobody logged {} out here", fate.id),
             Cause::StoreLost => {
-                let confirmed = told.confirmed.unwrap_or(0);
-                // Of a question in several commands one may have been lost; what a page is told is not told to sockets.
+                let confirmed = told.sockets_confirmed.unwrap_or(0);
+                // Of a question in several commands one may have been lost.
                 assert!(
-                    self.slack_ms > 0 || self.pages || now >= confirmed + self.blind_ms,
+                    self.slack_ms > 0 || now >= confirmed + self.blind_ms,
                     "the store vouched at {confirmed} for client {n}, given up at {now}"
                 );
             }
@@ -350,7 +405,8 @@ impl Judge {
         // By hand it may have been put in the place of another user's.
         let usurps =
             self.fates[to].owners.iter().any(|(_, owner)| fate.owners.last().is_none_or(|(_, own)| own != owner));
-        let lives = self.fates[to].alive_since().is_some_and(|since| since + LATELY_MS <= now);
+        let known = self.told[hub][to].executed.is_some_and(|executed| executed >= at);
+        let lives = self.fates[to].alive_since().is_some_and(|since| known || since + LATELY_MS <= now);
         let told = self.told[hub][id].confirmed.is_some_and(|confirmed| confirmed < at);
         assert!(
             !self.follows || usurps || !lives || !told || self.was_troubled(hub, at.saturating_sub(2 * self.reply_ms)),
@@ -373,11 +429,12 @@ impl Judge {
         (now >= deadline).then(|| format!("the deadline of {} was {deadline}", self.fates[id].id))
     }
 
-    pub(crate) fn delivered(&self, now: u64, n: usize) {
+    pub(crate) fn delivered(&mut self, now: u64, n: usize) {
         let seat = &self.seats[n];
         assert!(seat.left.is_none(), "client {n} is gone and was heard at {now}");
         let why = self.bar(now, seat);
         assert!(why.is_none(), "client {n} was heard at {now}, though {}", why.unwrap_or_default());
+        self.seats[n].said = Some(now);
     }
 
     /// Bytes are lent for a client, which may have read the beginning of a frame.
@@ -452,6 +509,7 @@ impl Judge {
         for (n, seat) in self.seats.iter().enumerate() {
             let bound = seat.id.filter(|_| seat.joined && seat.left.is_none());
             let Some(id) = bound else { continue };
+            self.must_be_given_up(now, n, id);
             let Some(ended) = self.fates[id].ended else { continue };
             // Whoever came later is found out from then on.
             let from = ended.max(seat.arrived);
@@ -469,13 +527,28 @@ impl Judge {
         }
     }
 
+    /// Nobody knows for ever whether a session lives.
+    fn must_be_given_up(&self, now: u64, n: usize, id: usize) {
+        let (seat, Some(away)) = (&self.seats[n], self.away) else { return };
+        let confirmed = self.told[seat.hub][id].confirmed.unwrap_or(0).max(seat.arrived);
+        // It is noticed when the session is looked at next; that it has to be looked at is spread over a while.
+        let noticed = away + self.check_interval_ms.min(SPREAD_MS) + self.check_interval_ms;
+        let limit = noticed.max(confirmed + self.blind_ms) + self.reply_ms + 2 * TIMER_MS;
+        assert!(
+            now <= limit || self.was_asleep(seat.hub, away),
+            "client {n} is still there at {now}: Redis is away since {away}, and vouched for {} at {confirmed}",
+            self.fates[id].id
+        );
+    }
+
     /// By when a hub must have begun to close the sockets of a session that ended then.
     fn limit(&self, hub: usize, id: usize, ended: u64) -> u64 {
         let told = &self.told[hub][id];
         let bound = &self.bound;
         let announced = told.heard.map_or(u64::MAX, |at| at + bound.announced_ms);
         let due = told.deadline.max(ended).saturating_add(bound.announced_ms + self.slack_ms);
-        let swept = ended + bound.unannounced_ms.max(bound.unnoticed_ms);
+        let swept =
+            ended + if self.announces { bound.unannounced_ms.max(bound.unnoticed_ms) } else { bound.unnoticed_ms };
         let mut limit = announced.min(due).min(swept);
         if self.troubled[hub].is_some() {
             return u64::MAX;
@@ -496,6 +569,12 @@ impl Judge {
     }
 }
 
+/// Whether these flags of `notify-keyspace-events` announce the ends of sessions.
+pub(crate) fn announces(flags: &[u8]) -> bool {
+    let has = |flag| flags.contains(&flag);
+    has(b'E') && (has(b'A') || has(b'g') && has(b'x'))
+}
+
 pub(crate) fn is_end(cause: Cause) -> bool {
     use Cause::{Deleted, Expired, LoggedOut, Revoked, Rotated, StoreLost};
     matches!(cause, Expired | Deleted | LoggedOut | Revoked | Rotated | StoreLost)
@@ -505,5 +584,9 @@ pub(crate) fn is_end(cause: Cause) -> bool {
 const LATELY_MS: u64 = 60;
 /// A missing key is looked for again after this, in milliseconds.
 const AGAIN_MS: u64 = 50;
+/// What Spring has read of a session may be so old when it is written, in milliseconds.
+const SPRING_MS: u64 = 150;
+/// After the notices were lost every session is looked at within this, in milliseconds.
+const SPREAD_MS: u64 = 4_000;
 /// What comes after REPLY is not believed; until the timer has fired it may be.
 const TIMER_MS: u64 = 20;

@@ -20,6 +20,8 @@ pub(crate) struct Seat {
     pub(crate) left: Option<(u64, Cause)>,
     /// It has said its last word by itself.
     pub(crate) parted: bool,
+    /// When the application last heard something of it.
+    pub(crate) said: Option<u64>,
     /// Since when nothing may cross, for a notice.
     pub(crate) doubted: Option<u64>,
     /// That notice was of another id, and of nothing else.

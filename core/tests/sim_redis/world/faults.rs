@@ -21,6 +21,7 @@ pub(super) enum Fault {
     Flags,
     Jump,
     Forgotten,
+    Sleep,
 }
 
 impl World {
@@ -39,6 +40,7 @@ impl World {
             (Fault::Flags, faults.flags),
             (Fault::Jump, faults.jumps),
             (Fault::Forgotten, faults.forgotten),
+            (Fault::Sleep, faults.sleeps),
         ] {
             for _ in 0..times {
                 let at = self.rng.range(2_000, self.plan.length_ms);
@@ -106,6 +108,7 @@ impl World {
                 self.nodes[hub].wall_ms += self.rng.range(0, 100_000_000);
             }
             Fault::Forgotten => self.redis.forget_scripts(),
+            Fault::Sleep => self.sleep(hub),
         }
         self.spread();
     }
@@ -113,6 +116,7 @@ impl World {
     /// Redis is gone, and all connections with it.
     fn go_away(&mut self) {
         self.away = true;
+        self.judge.away.get_or_insert(self.now);
         for hub in 0..self.nodes.len() {
             for line in 0..3 {
                 self.disconnect(hub, line);

@@ -6,6 +6,7 @@ mod net;
 mod pages;
 mod people;
 mod shelf;
+mod sleep;
 mod spring;
 
 use std::cmp::Reverse;
@@ -85,6 +86,8 @@ struct Node {
     lines: [Line; 3],
     /// By how much its wall clock is wrong: nothing may depend on that.
     wall_ms: u64,
+    /// Its process does nothing until then.
+    asleep_until: u64,
 }
 
 pub(crate) struct World {
@@ -132,7 +135,7 @@ impl World {
                 let mut seed = [0; 16];
                 seed[..8].copy_from_slice(&rng.next().to_le_bytes());
                 let hub = Hub::new(config.clone(), seed, Now::default()).expect("a valid configuration");
-                Node { hub, tick: None, lines: Default::default(), wall_ms: 0 }
+                Node { hub, tick: None, lines: Default::default(), wall_ms: 0, asleep_until: 0 }
             })
             .collect();
         let skew = plan.faults.skew_ms as i64;
@@ -225,6 +228,9 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) {
+        if let Some(until) = self.slept_past(happening) {
+            return self.at(until, happening);
+        }
         match happening {
             Happening::Arrive(n) => self.arrive(n),
             Happening::Act(n) => self.act(n),
@@ -264,7 +270,10 @@ impl World {
             Happening::Respond(page) => self.respond(page),
             Happening::Fault(fault) => self.fault(fault),
             Happening::Failover => self.fail_over(),
-            Happening::Back => self.away = false,
+            Happening::Back => {
+                self.away = false;
+                self.judge.away = None;
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use tethered_core::ids::CallId;
 use tethered_core::redis::{Command, Connection, Keyevent, Reply, keyevent_channel};
 
 use super::{Happening, World};
-use crate::judge::{Shape, Word};
+use crate::judge::{Shape, Word, announces};
 use crate::redis::{Channel, Message, Transaction, Value, call, is_touch};
 use crate::values;
 
@@ -43,6 +43,8 @@ pub(super) struct Sent {
     call: Option<u64>,
     command: Command,
     sent: u64,
+    /// The session is asked for whole, and a page of it was waiting.
+    for_page: bool,
 }
 
 /// A reply under way.
@@ -72,19 +74,26 @@ impl World {
     /// Whether all is well between a hub and Redis.
     pub(super) fn is_well(&self, hub: usize) -> bool {
         let lines = &self.nodes[hub].lines;
-        let flags = &self.redis.flags;
-        let announced =
-            flags.contains(&b'E') && (flags.contains(&b'A') || flags.contains(&b'g') && flags.contains(&b'x'));
+        let announced = announces(&self.redis.flags);
         let up = lines.iter().all(|line| line.up && !line.silent && line.slow_until <= self.now);
         up && lines[NOTICES].subscribed
             && (announced || !self.plan.may_config)
             && !self.away
             && self.now >= self.paused_until
+            && self.now >= self.nodes[hub].asleep_until
+    }
+
+    pub(super) fn hub_of_reply(&self, place: usize) -> usize {
+        self.answered.get(place).hub
+    }
+
+    pub(super) fn hub_of_note(&self, place: usize) -> usize {
+        self.notes.get(place).hub
     }
 
     pub(super) fn send(&mut self, hub: usize, call: Option<u64>, connection: Connection, command: Command) {
         let line = index(connection);
-        self.count(hub, line, &command);
+        let for_page = self.count(hub, line, &command);
         let (now, latency) = (self.now, self.rng.range(0, self.plan.latency_ms));
         let it = &mut self.nodes[hub].lines[line];
         let generation = it.generation;
@@ -99,16 +108,21 @@ impl World {
         let node = if self.plan.cluster { command.args().nth(key_at(&command)).map_or(0, node_of) } else { 0 };
         let at = it.to[node].max(now + latency);
         it.to[node] = at;
-        let sent = self.sent.put(Sent { hub, line, generation, call, command, sent: now });
+        let sent = self.sent.put(Sent { hub, line, generation, call, command, sent: now, for_page });
         self.at(at, Happening::Execute(sent));
     }
 
-    /// Counts touches and loads as they are sent.
-    fn count(&mut self, hub: usize, line: usize, command: &Command) {
+    /// Counts touches and loads as they are sent. Whether it may be a load for a page.
+    fn count(&mut self, hub: usize, line: usize, command: &Command) -> bool {
         let args: Vec<&[u8]> = command.args().take(8).collect();
         let about = args.get(key_at(command)).and_then(|key| values::id_in(key)).map(str::to_owned);
+        let page = about.as_ref().is_some_and(|id| self.pages.iter().any(|page| page.asks(hub, id)));
         let about = about.map(|id| self.judge.number(&id));
         let it = &mut self.nodes[hub].lines[line];
+        let loads = match args[0] {
+            b"EVALSHA" | b"EVAL" => args.len() > 6 && !is_touch(&args),
+            _ => true,
+        };
         match (args[0], about) {
             (b"EVALSHA" | b"EVAL", Some(id)) if is_touch(&args) => self.judge.touch_sent(self.now, hub, id),
             (b"EVALSHA" | b"EVAL", Some(id)) if args.len() > 6 => self.judge.load_sent(hub, id),
@@ -125,6 +139,7 @@ impl World {
             }
             _ => {}
         }
+        page && loads
     }
 
     /// A command reaches Redis.
@@ -132,7 +147,7 @@ impl World {
         if self.now < self.paused_until {
             return self.at(self.paused_until, Happening::Execute(place));
         }
-        let Sent { hub, line, generation, call: id, command, sent } = self.sent.take(place);
+        let Sent { hub, line, generation, call: id, command, sent, for_page } = self.sent.take(place);
         let it = &self.nodes[hub].lines[line];
         let current = it.generation == generation && it.up;
         // What was sent on a connection before that broke may have arrived, or not.
@@ -190,6 +205,7 @@ impl World {
             sent,
             executed: self.now,
             truth: self.judge.truth(&self.redis, id),
+            for_page,
         });
         if let (Some(call), true) = (id, current) {
             let node = if self.plan.cluster { args.get(key_at(&command)).map_or(0, |key| node_of(key)) } else { 0 };

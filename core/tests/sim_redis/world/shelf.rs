@@ -26,6 +26,10 @@ impl<T> Shelf<T> {
         }
     }
 
+    pub(crate) fn get(&self, place: usize) -> &T {
+        self.places[place].as_ref().expect("it lies there")
+    }
+
     pub(crate) fn take(&mut self, place: usize) -> T {
         self.free.push(place);
         self.places[place].take().expect("it lies there")
