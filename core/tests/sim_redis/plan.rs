@@ -91,6 +91,12 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
+    /// Whether each reply comes as soon as the wires allow, or its connection is lost.
+    pub(crate) fn leaves_replies_alone(&self) -> bool {
+        let Self { slow_replies, lost_replies, silences, pauses, outages, failovers, empties, sleeps, .. } = *self;
+        slow_replies + lost_replies + silences + pauses + outages + failovers + empties + sleeps == 0
+    }
+
     /// Whether a session ends when its time is over and not otherwise, by one clock, and nobody forgets what was written.
     pub(crate) fn leaves_ends_alone(&self) -> bool {
         let Self { failovers, empties, hands, jumps, stalls, skew_ms, outages, .. } = *self;

@@ -34,6 +34,8 @@ pub(crate) struct Told {
     pub(crate) executed: Option<u64>,
     /// When a notice of its end reached it, at which it had ended.
     pub(crate) heard: Option<u64>,
+    /// When the latest of those questions was sent that it was told lives.
+    vouched_sent: Option<u64>,
     touches: u64,
     loads: u64,
     first_touch: u64,
@@ -59,6 +61,8 @@ pub(crate) struct Judge {
     announces: bool,
     /// Whether nothing but sockets, Spring and time itself changes when a session ends: what was said counts.
     counts: bool,
+    /// Whether whoever gives a session another id says at once whose it is.
+    changes_hands_at_once: bool,
     latency_ms: u64,
     check_interval_ms: u64,
     /// Whether what a hub knows of a deadline may be as old as a reply takes.
@@ -85,9 +89,15 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn new(plan: &Plan, config: &Config) -> Self {
+        // Where replies are prompt, so are the hubs.
+        let mut prompt = config.clone();
+        if plan.faults.leaves_replies_alone() {
+            prompt.session.reply_ms = prompt.session.reply_ms.min(10 * plan.latency_ms + 40);
+        }
         let split = plan.cluster || plan.scripts != Scripts::Allowed;
         Self {
-            bound: config.close_bound(),
+            bound: prompt.close_bound(),
+            changes_hands_at_once: plan.faults.stalls + plan.faults.hands == 0,
             plain: plan.layout == tethered_core::session::spring::Layout::Plain,
             follows: !plan.cluster && plan.may_config,
             announces: plan.may_config || announces(plan.flags),
@@ -155,13 +165,24 @@ impl Judge {
     fn must_have_counted(&self, now: u64, id: usize, end: u64) {
         let timeout = self.timeout_ms.min(self.fates[id].shortest_ms);
         for (n, seat) in self.seats.iter().enumerate() {
-            let bound = seat.id == Some(id) && seat.joined && seat.left.is_none();
-            let Some(said) = seat.said.filter(|_| bound && self.counts) else { continue };
+            // Who goes has his last word told; nobody sees to it that it arrives.
+            let (here, went) = match seat.left {
+                None => (true, None),
+                Some((at, Cause::Peer)) => (true, Some(at)),
+                Some(_) => (false, None),
+            };
+            let Some(said) = seat.said.filter(|_| here && seat.id == Some(id) && seat.joined && self.counts) else {
+                continue;
+            };
             // What was said in the last moment comes too late, and what Spring has read a moment before may be written.
             let in_time = said + SPRING_MS + 4 * self.latency_ms < end;
             let lasts = end + SPRING_MS + 4 * self.latency_ms >= said + timeout;
+            let excused = match went {
+                None => self.was_troubled_at(seat.hub, end.saturating_sub(RETRY_MS + self.touch_interval_ms), end),
+                Some(at) => self.was_troubled_at(seat.hub, said.saturating_sub(self.reply_ms), at + self.reply_ms),
+            };
             assert!(
-                !in_time || lasts || self.was_troubled(seat.hub, said),
+                !in_time || lasts || excused,
                 "client {n} said something at {said}, and {} ran out at {end}, seen at {now}: {:?}",
                 self.fates[id].id,
                 self.told[seat.hub][id]
@@ -203,6 +224,13 @@ impl Judge {
     pub(crate) fn was_troubled(&self, hub: usize, since: u64) -> bool {
         let margin = self.recovery_ms();
         self.troubled[hub].is_some() || self.troubles[hub].iter().any(|&(_, to)| to + margin >= since)
+    }
+
+    /// Whether something was wrong for a hub between these times, or too shortly before to be over.
+    fn was_troubled_at(&self, hub: usize, from: u64, to: u64) -> bool {
+        let margin = 2 * self.reply_ms;
+        self.troubled[hub].is_some_and(|since| since <= to)
+            || self.troubles[hub].iter().any(|&(since, until)| since <= to && until + margin >= from)
     }
 
     pub(crate) fn touch_sent(&mut self, now: u64, hub: usize, id: usize) {
@@ -247,6 +275,7 @@ impl Judge {
         }
         told.executed = told.executed.max(Some(word.executed));
         let Truth::Alive(ttl) = word.truth else { return };
+        told.vouched_sent = told.vouched_sent.max(Some(word.sent));
         told.deadline = told.deadline.max(ttl.map_or(u64::MAX, |ttl| now + ttl));
         if late < self.reply_ms {
             told.confirmed = Some(now);
@@ -309,7 +338,13 @@ impl Judge {
         seat.id = Some(id);
         seat.principal = principal.map(Arc::from);
         let (seat, fate) = (&self.seats[n], &self.fates[id]);
-        assert!(self.told[hub][id].executed.is_some(), "nobody vouched for {} to client {n}", fate.id);
+        let vouched = self.told[hub][id].vouched_sent;
+        assert!(
+            vouched.is_some_and(|sent| sent >= seat.asked),
+            "nobody vouched for {} to client {n} since it asked at {}: {vouched:?}",
+            fate.id,
+            seat.asked
+        );
         let principal = principal.expect("it has logged in");
         assert!(
             fate.was_of(principal, seat.arrived),
@@ -340,6 +375,7 @@ impl Judge {
         new.confirmed = new.confirmed.max(old.confirmed);
         new.sockets_confirmed = new.sockets_confirmed.max(old.sockets_confirmed);
         new.executed = new.executed.max(old.executed);
+        new.vouched_sent = new.vouched_sent.max(old.vouched_sent);
     }
 
     pub(crate) fn left(&mut self, now: u64, n: usize, cause: Cause) {
@@ -510,6 +546,7 @@ impl Judge {
             let bound = seat.id.filter(|_| seat.joined && seat.left.is_none());
             let Some(id) = bound else { continue };
             self.must_be_given_up(now, n, id);
+            self.must_be_of_its_owner(now, n, id);
             let Some(ended) = self.fates[id].ended else { continue };
             // Whoever came later is found out from then on.
             let from = ended.max(seat.arrived);
@@ -537,6 +574,19 @@ impl Judge {
         assert!(
             now <= limit || self.was_asleep(seat.hub, away),
             "client {n} is still there at {now}: Redis is away since {away}, and vouched for {} at {confirmed}",
+            self.fates[id].id
+        );
+    }
+
+    /// A session that was given to another user is not the first one's any more.
+    fn must_be_of_its_owner(&self, now: u64, n: usize, id: usize) {
+        let seat = &self.seats[n];
+        let Some(own) = seat.principal.as_ref().filter(|_| self.changes_hands_at_once) else { return };
+        let Some((since, owner)) = self.fates[id].owners.last().filter(|(_, owner)| owner != own) else { return };
+        let limit = since.max(&seat.arrived) + UNSURE_MS + 2 * self.bound.announced_ms;
+        assert!(
+            now <= limit || self.was_troubled(seat.hub, since.saturating_sub(2 * self.reply_ms)),
+            "client {n} is still there at {now} as {own}: {} is {owner}'s since {since}",
             self.fates[id].id
         );
     }
@@ -584,6 +634,10 @@ pub(crate) fn is_end(cause: Cause) -> bool {
 const LATELY_MS: u64 = 60;
 /// A missing key is looked for again after this, in milliseconds.
 const AGAIN_MS: u64 = 50;
+/// A store that was away is asked again after this, in milliseconds.
+const RETRY_MS: u64 = 1_000;
+/// After a session got another id it is asked whose it is for this long, in milliseconds.
+const UNSURE_MS: u64 = 1_000;
 /// What Spring has read of a session may be so old when it is written, in milliseconds.
 const SPRING_MS: u64 = 150;
 /// After the notices were lost every session is looked at within this, in milliseconds.

@@ -10,6 +10,8 @@ pub(crate) struct Seat {
     /// The session that its cookie names.
     pub(crate) claimed: usize,
     pub(crate) arrived: u64,
+    /// When it has said all of its handshake.
+    pub(crate) asked: u64,
     /// It has read 101.
     pub(crate) open: bool,
     pub(crate) refused: bool,

@@ -101,8 +101,9 @@ impl World {
                 if client.socket == Some(socket) {
                     assert!(!client.closed, "closed twice");
                     client.closed = true;
-                    if self.rng.chance(80) {
-                        let at = self.now + self.rng.range(0, 3_000);
+                    let hurries = std::mem::take(&mut self.hurries[token as usize]);
+                    if hurries || self.rng.chance(80) {
+                        let at = self.now + if hurries { self.rng.range(0, 5) } else { self.rng.range(0, 3_000) };
                         self.at(at, Happening::Return(token as usize));
                     }
                 }

@@ -116,6 +116,8 @@ pub(crate) struct World {
     reads: Vec<usize>,
     /// When each has said all of its handshake.
     asked: Vec<Option<u64>>,
+    /// Who comes back at once.
+    hurries: Vec<bool>,
     joined: BTreeMap<(usize, ClientId), usize>,
     published: u32,
     cleaned: i64,
@@ -160,6 +162,7 @@ impl World {
             clients: Vec::new(),
             reads: Vec::new(),
             asked: Vec::new(),
+            hurries: Vec::new(),
             joined: BTreeMap::new(),
             published: 0,
             cleaned: 0,
@@ -218,6 +221,7 @@ impl World {
             self.clients.push(client);
             self.reads.push(0);
             self.asked.push(None);
+            self.hurries.push(false);
             let number = self.judge.number("none");
             self.judge.arrived(0, n, hub, number);
             let at = self.rng.range(500, 6_000);
@@ -408,12 +412,16 @@ impl World {
             }
             Progress::Nothing => self.sessions[it.session].coming = false,
             Progress::Done => {
-                let session = &mut self.sessions[it.session];
+                let n = it.session;
+                let session = &mut self.sessions[n];
                 session.coming &= it.errand != Errand::Create;
                 // The cookie comes with the answer; that of a session which is none any more is of no use.
                 match it.errand {
                     Errand::Create => session.id = Some(it.id),
-                    Errand::Login { to } if session.id.as_ref() == Some(&it.id) => session.id = Some(to),
+                    Errand::Login { to } if session.id.as_ref() == Some(&it.id) => {
+                        session.id = Some(to);
+                        self.reload(n);
+                    }
                     Errand::Login { .. } | Errand::Save | Errand::Logout | Errand::Timeout(_) => {}
                 }
             }

@@ -45,6 +45,7 @@ impl World {
         let (hub, more) = (client.hub, !client.outbox.is_empty());
         if !more && !client.open {
             self.asked[n] = Some(self.now);
+            self.judge.seats[n].asked = self.now;
         }
         self.with_hub(hub, |hub, now| hub.handle(now, Event::Received { socket, bytes: &mut bytes }));
         if more {
@@ -149,6 +150,19 @@ impl World {
             _ => self.rng.range(1, timeout * 3 / 2),
         };
         self.at(self.now + pause, Happening::Act(n));
+    }
+
+    /// Whoever has logged in loads the page anew: with the new cookie it may be faster than word of it.
+    pub(super) fn reload(&mut self, session: usize) {
+        let open: Vec<usize> = (0..self.clients.len())
+            .filter(|&n| self.clients[n].session == session && self.clients[n].open && !self.clients[n].closed)
+            .collect();
+        if open.len() < 2 || !self.rng.chance(50) {
+            return;
+        }
+        let n = open[self.rng.range(0, open.len() as u64 - 1) as usize];
+        self.hurries[n] = true;
+        self.end_connection(n);
     }
 
     pub(super) fn end_connection(&mut self, n: usize) {
