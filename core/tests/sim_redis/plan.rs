@@ -88,6 +88,8 @@ pub(crate) struct Faults {
     pub(crate) forgotten: u64,
     /// The process of a hub does nothing for a while.
     pub(crate) sleeps: u64,
+    /// Nobody may subscribe for a while.
+    pub(crate) deaf: u64,
 }
 
 impl Faults {
@@ -167,6 +169,7 @@ impl Plan {
             skew_ms: some(15, 20_000),
             forgotten: some(10, 2),
             sleeps: some(12, 3),
+            deaf: some(15, 2),
         };
         let Faults { skew_ms, hands, stalls, .. } = plan.faults;
         if skew_ms + hands + stalls > 0 {

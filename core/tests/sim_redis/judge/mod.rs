@@ -79,6 +79,8 @@ pub(crate) struct Judge {
     troubles: Vec<Vec<(u64, u64)>>,
     /// Since when something is.
     troubled: Vec<Option<u64>>,
+    /// For each hub: since when commands are answered, whether or not it is told of ends.
+    answered: Vec<Option<u64>>,
     /// For each hub: until when its process has slept.
     asleep: Vec<u64>,
     /// How many were cut off since the last end of a session, by hub.
@@ -114,6 +116,7 @@ impl Judge {
             seats: Vec::new(),
             troubles: vec![Vec::new(); plan.hubs],
             troubled: vec![Some(0); plan.hubs],
+            answered: vec![None; plan.hubs],
             asleep: vec![0; plan.hubs],
             cut: vec![0; plan.hubs],
             away: None,
@@ -204,8 +207,14 @@ impl Judge {
         }
     }
 
+    /// Whether nothing but the notices is amiss between a hub and Redis.
+    pub(crate) fn answers(&mut self, now: u64, hub: usize, answers: bool) {
+        self.answered[hub] = answers.then(|| self.answered[hub].unwrap_or(now));
+    }
+
     /// Something went wrong for a while.
     pub(crate) fn trouble(&mut self, hub: usize, from: u64, to: u64) {
+        self.answered[hub] = self.answered[hub].map(|since| since.max(to));
         self.troubles[hub].push((from, to));
     }
 
@@ -600,8 +609,11 @@ impl Judge {
         let swept =
             ended + if self.announces { bound.unannounced_ms.max(bound.unnoticed_ms) } else { bound.unnoticed_ms };
         let mut limit = announced.min(due).min(swept);
-        if self.troubled[hub].is_some() {
-            return u64::MAX;
+        if let Some(since) = self.troubled[hub] {
+            // Nobody tells of ends: each session is looked at ever so often, once it is known that nobody does.
+            let Some(answered) = self.answered[hub] else { return u64::MAX };
+            let spread = self.check_interval_ms.min(SPREAD_MS);
+            return ended.max(since).max(answered) + spread + bound.unnoticed_ms + bound.back_ms + self.slack_ms;
         }
         let margin = self.recovery_ms();
         // What went wrong may have gone wrong before the end, and be made up for only after it.

@@ -22,6 +22,7 @@ pub(super) enum Fault {
     Jump,
     Forgotten,
     Sleep,
+    Deaf,
 }
 
 impl World {
@@ -41,6 +42,7 @@ impl World {
             (Fault::Jump, faults.jumps),
             (Fault::Forgotten, faults.forgotten),
             (Fault::Sleep, faults.sleeps),
+            (Fault::Deaf, faults.deaf),
         ] {
             for _ in 0..times {
                 let at = self.rng.range(2_000, self.plan.length_ms);
@@ -108,7 +110,12 @@ impl World {
                 self.nodes[hub].wall_ms += self.rng.range(0, 100_000_000);
             }
             Fault::Forgotten => self.redis.forget_scripts(),
+            Fault::Sleep if self.rng.chance(50) => self.nodes[hub].drowsy = true,
             Fault::Sleep => self.sleep(hub),
+            Fault::Deaf => {
+                self.nodes[hub].deaf_until = self.now + self.rng.range(2_000, 20_000);
+                self.disconnect(hub, NOTICES);
+            }
         }
         self.spread();
     }

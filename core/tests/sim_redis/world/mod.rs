@@ -88,6 +88,10 @@ struct Node {
     wall_ms: u64,
     /// Its process does nothing until then.
     asleep_until: u64,
+    /// It goes to sleep with the next question that it asks.
+    drowsy: bool,
+    /// Nobody may subscribe until then.
+    deaf_until: u64,
 }
 
 pub(crate) struct World {
@@ -137,7 +141,15 @@ impl World {
                 let mut seed = [0; 16];
                 seed[..8].copy_from_slice(&rng.next().to_le_bytes());
                 let hub = Hub::new(config.clone(), seed, Now::default()).expect("a valid configuration");
-                Node { hub, tick: None, lines: Default::default(), wall_ms: 0, asleep_until: 0 }
+                Node {
+                    hub,
+                    tick: None,
+                    lines: Default::default(),
+                    wall_ms: 0,
+                    asleep_until: 0,
+                    drowsy: false,
+                    deaf_until: 0,
+                }
             })
             .collect();
         let skew = plan.faults.skew_ms as i64;
@@ -194,6 +206,8 @@ impl World {
             for hub in 0..self.nodes.len() {
                 let well = self.is_well(hub);
                 self.judge.well(self.now, hub, well);
+                let answers = self.answers(hub);
+                self.judge.answers(self.now, hub, answers);
             }
             self.judge.check(self.now);
         }

@@ -83,6 +83,13 @@ impl World {
             && self.now >= self.nodes[hub].asleep_until
     }
 
+    /// Whether commands are answered, at least.
+    pub(super) fn answers(&self, hub: usize) -> bool {
+        let lines = &self.nodes[hub].lines;
+        let up = [COMMANDS, TRANSACTIONS].iter().all(|&line| lines[line].up && !lines[line].silent);
+        up && !self.away && self.now >= self.paused_until && self.now >= self.nodes[hub].asleep_until
+    }
+
     pub(super) fn hub_of_reply(&self, place: usize) -> usize {
         self.answered.get(place).hub
     }
@@ -94,6 +101,9 @@ impl World {
     pub(super) fn send(&mut self, hub: usize, call: Option<u64>, connection: Connection, command: Command) {
         let line = index(connection);
         let for_page = self.count(hub, line, &command);
+        if line == COMMANDS && std::mem::take(&mut self.nodes[hub].drowsy) {
+            self.sleep(hub);
+        }
         let (now, latency) = (self.now, self.rng.range(0, self.plan.latency_ms));
         let it = &mut self.nodes[hub].lines[line];
         let generation = it.generation;
@@ -324,7 +334,7 @@ impl World {
     }
 
     pub(super) fn connect(&mut self, hub: usize, line: usize) {
-        if self.away || self.now < self.paused_until {
+        if self.away || self.now < self.paused_until || line == NOTICES && self.now < self.nodes[hub].deaf_until {
             let at = self.now + self.rng.range(50, 1_000);
             return self.at(at, Happening::Connect { hub, line });
         }
