@@ -539,6 +539,7 @@ const ACL: &[&str] = &[
     "on",
     ">secret",
     "~spring:session:*",
+    "resetchannels",
     "&spring:session:*",
     "&__keyevent@0__:*",
     "+ping",
@@ -644,7 +645,7 @@ fn a_pause_of_30_seconds_closes_nobody_who_lives_and_all_who_ended() {
     let (_, living) = world.visitor(Layout::Indexed, 300);
     let mut living = living.stomp();
     let mut ending: Vec<Stomp> = (0..5).map(|_| world.visitor(Layout::Indexed, 10).1.stomp()).collect();
-    world.redis.ask(&["CLIENT", "PAUSE", "30000", "ALL"]);
+    world.redis.ask(&["CLIENT", "PAUSE", "30000"]);
     living.stays_open(Duration::from_secs(5));
     ending[0].stays_open(Duration::from_secs(22));
     let since = now();

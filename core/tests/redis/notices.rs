@@ -78,6 +78,10 @@ fn what_is_done_by_hand_is_heard_of() {
                 break;
             }
         }
+        // Of a time that is over already, Valkey 9 says that it has expired.
+        if done.ends_with(" 0") && world.heard == [format!("expired {A}")] {
+            continue;
+        }
         assert_eq!(world.heard, expected, "{layout:?} {done}");
     }
 }
@@ -245,7 +249,7 @@ fn the_least_rules_suffice() {
     assert_eq!(world.alarms, []);
 }
 
-const RULES: &str = "~spring:session:* &spring:session:* &__keyevent@0__:* +ping +select +subscribe +unsubscribe +publish \
+const RULES: &str = "~spring:session:* resetchannels &spring:session:* &__keyevent@0__:* +ping +select +subscribe +unsubscribe +publish \
                      +config|get +config|set +script|load +eval +evalsha +time +type +exists +pttl +hmget +hset +pexpire \
                      +persist +rename +renamenx +del +set +sadd +srem +srandmember +zadd +zrem +zrange +zrangebyscore";
 

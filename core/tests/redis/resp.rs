@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -24,9 +25,10 @@ impl Server {
         // The port may be taken by somebody else between the two: then another one is tried.
         for _ in 0..20 {
             let port = free_port();
-            let mut process = Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
+            let mut process = program()
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-                .args(["--enable-debug-command", "local", "--daemonize", "no"])
+                .args(if asks_for_debug() { &["--enable-debug-command", "local"][..] } else { &[] })
+                .args(["--daemonize", "no"])
                 .args(args.iter().map(|arg| arg.replace("PORT", &port.to_string())))
                 .args(["--dir", env!("CARGO_TARGET_TMPDIR")])
                 .stdout(Stdio::null())
@@ -57,6 +59,21 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn program() -> Command {
+    Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
+}
+
+/// Whether DEBUG has to be asked for: since Redis 7. Before, the flag is not known.
+fn asks_for_debug() -> bool {
+    static ASKS: LazyLock<bool> = LazyLock::new(|| {
+        let version = program().arg("--version").output().expect("redis-server is installed").stdout;
+        let version = String::from_utf8_lossy(&version).into_owned();
+        let major = version.split("v=").nth(1).and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+        major.expect("redis-server says its version") >= 7
+    });
+    *ASKS
 }
 
 /// A port that is free, and that no other test of this process is given: below those that the system hands out by itself.

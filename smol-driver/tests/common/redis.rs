@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -83,7 +84,7 @@ impl RedisServer {
 
     /// Starts it again on its port, with what was last saved.
     pub fn revive(&mut self) {
-        let mut command = Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()));
+        let mut command = program();
         command.current_dir(&self.folder);
         let sentinel = self.folder.join("sentinel.conf");
         if sentinel.exists() {
@@ -92,7 +93,10 @@ impl RedisServer {
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--unixsocket", &self.socket().display().to_string()]);
         if self.flags.iter().all(|flag| flag != "--sentinel") {
-            command.args(["--save", "", "--enable-debug-command", "local"]);
+            command.args(["--save", ""]);
+            if asks_for_debug() {
+                command.args(["--enable-debug-command", "local"]);
+            }
         }
         command.args(["--loglevel", "warning"]);
         command.args(&self.flags).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
@@ -237,4 +241,19 @@ impl RedisClient {
             _ => rest.as_bytes().to_vec(),
         })
     }
+}
+
+fn program() -> Command {
+    Command::new(std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into()))
+}
+
+/// Whether DEBUG has to be asked for: since Redis 7. Before, the flag is not known.
+fn asks_for_debug() -> bool {
+    static ASKS: LazyLock<bool> = LazyLock::new(|| {
+        let version = program().arg("--version").output().expect("redis-server is installed").stdout;
+        let version = String::from_utf8_lossy(&version).into_owned();
+        let major = version.split("v=").nth(1).and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+        major.expect("redis-server says its version") >= 7
+    });
+    *ASKS
 }
