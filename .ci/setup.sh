@@ -24,6 +24,7 @@ setup() {
         need mvn maven
     fi
     need /usr/include/wslay/wslay.h libwslay-dev
+    need /usr/include/libwebsockets.h libwebsockets-dev
     python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
     [ -n "$CHROMIUM" ] || missing+=(chromium)

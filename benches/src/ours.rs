@@ -1,5 +1,9 @@
 //! tethered's own reader and writer.
 
+use tethered_core::config::{Config, Endpoint};
+use tethered_core::hub::{Action, DeliveryKind, Event, Hub, Open, Payload};
+use tethered_core::ids::SocketId;
+use tethered_core::time::{Instant, Now, UnixMillis};
 use tethered_core::ws::{self, Assembler, Incoming, Limits, Role, encode_head, write_frame};
 
 use crate::feed::{Feed, Sink};
@@ -128,3 +132,82 @@ impl Writes for LendingWriter {
         sink.counted()
     }
 }
+
+/// A whole hub with one socket on which a feed comes in. Its messages are sent back if it `echoes`.
+#[derive(Debug)]
+pub struct Door {
+    echoes: bool,
+    feed: Feed,
+    hub: Hub,
+    socket: SocketId,
+    buffer: Vec<u8>,
+}
+
+impl Door {
+    /// Reads from `feed`, behind a handshake.
+    ///
+    /// # Panics
+    /// If the hub cannot be set up like this.
+    pub fn new(feed: Feed, echoes: bool) -> Self {
+        let endpoint = Endpoint { message_bytes: Some(MESSAGE_MAX as u64), ..Endpoint::raw("/") };
+        let config = Config { endpoints: vec![endpoint], ..Config::default() };
+        let mut hub = Hub::new(config, [7; 16], now()).expect("a configuration");
+        let socket = hub.open(now(), Open { token: 0, address: None, secure: false }).expect("room");
+        let buffer = vec![0; feed.chunk()];
+        let mut door = Self { echoes: true, feed, hub, socket, buffer };
+        let mut tally = Tally::default();
+        door.take(&mut HANDSHAKE.to_vec(), &mut tally);
+        assert!(tally.bytes > 100 && tally.messages == 0, "it opens: {tally:?}");
+        door.echoes = echoes;
+        door
+    }
+
+    fn take(&mut self, bytes: &mut [u8], tally: &mut Tally) {
+        self.hub.handle(now(), Event::Received { socket: self.socket, bytes });
+        while let Some(action) = self.hub.poll() {
+            match action {
+                Action::Deliver { delivery, .. } if !self.echoes => tally.add(&delivery.body),
+                Action::Deliver { client, delivery, .. } => {
+                    tally.messages += 1;
+                    let payload = match delivery.kind {
+                        DeliveryKind::Text => Payload::Text(str::from_utf8(&delivery.body).expect("it was checked")),
+                        _ => Payload::Binary(&delivery.body),
+                    };
+                    self.hub.send(now(), client, payload);
+                }
+                Action::Write { socket, .. } => {
+                    let len = self.hub.output(socket).map(<[u8]>::len).sum();
+                    self.hub.handle(now(), Event::Sent { socket, len });
+                    tally.bytes += len as u64;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Reads for Door {
+    /// The messages, and the bytes that come in, or that go out.
+    fn read(&mut self) -> Tally {
+        self.feed.rewind();
+        let mut tally = Tally::default();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        loop {
+            let len = self.feed.read(&mut buffer);
+            if len == 0 {
+                self.buffer = buffer;
+                return tally;
+            }
+            self.take(&mut buffer[..len], &mut tally);
+        }
+    }
+}
+
+/// The time, which stands still.
+fn now() -> Now {
+    Now { mono: Instant::from_millis(1), wall: UnixMillis::from_millis(1_700_000_000_000) }
+}
+
+/// Opens a WebSocket at `/`.
+pub const HANDSHAKE: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

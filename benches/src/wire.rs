@@ -23,8 +23,9 @@ pub struct Case {
     pub size: usize,
 }
 
-/// What was read.
+/// What was read. Laid out as C has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(C)]
 pub struct Tally {
     /// Messages.
     pub messages: u64,

@@ -1,4 +1,4 @@
-/* A WebSocket echo server on epoll: echo [PORT], then connect to ws://127.0.0.1:PORT/
+/* A WebSocket echo server on epoll: echo [PORT [TOML]], then connect to ws://127.0.0.1:PORT/
  *
  *   cargo build --release -p tethered-ffi
  *   cc -O2 -I include ffi/examples/echo.c target/release/libtethered.a -lgcc_s -lpthread -lm -ldl -o echo
@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +23,9 @@
 
 enum { MOST_FDS = 65536, BATCH = 64, SLICES = 16, MESSAGE = 16 << 20 };
 static tethered_hub *hub;
-static int epoll;
 static uint64_t sockets[MOST_FDS]; /* by descriptor: the hub's id */
 static uint32_t wanted[MOST_FDS];  /* and what epoll watches it for */
+static int epoll;
 static volatile sig_atomic_t stopped;
 
 static void stop(int signal) { stopped = signal; }
@@ -50,8 +51,9 @@ static void accept_all(int listener) {
   for (;;) {
     struct sockaddr_in from;
     socklen_t size = sizeof from;
-    int fd = accept4(listener, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int yes = 1, fd = accept4(listener, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     tethered_peer peer = {.token = (uint64_t)fd, .address = {(const uint8_t *)&from.sin_addr, 4}};
     if (fd >= MOST_FDS || tethered_open(hub, now(), &peer, sizeof peer, &sockets[fd])) close(fd);
     else watch(fd, EPOLL_CTL_ADD, EPOLLIN);
@@ -98,20 +100,18 @@ static int act(void) {
     }
   if (count < 0) fail(count);
   uint64_t time = now().mono_ms;
-  if (deadline == UINT64_MAX) return -1;
-  return deadline <= time ? 0 : deadline - time > 60000 ? 60000 : (int)(deadline - time);
+  return deadline == UINT64_MAX ? -1 : deadline <= time ? 0 : deadline - time > 60000 ? 60000 : (int)(deadline - time);
 }
 
 static int listen_on(int port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   socklen_t size = sizeof address;
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), yes = 1;
+  int yes = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 1024)) die("listen");
   getsockname(listener, (struct sockaddr *)&address, &size);
-  printf("ws://127.0.0.1:%d/\n", ntohs(address.sin_port));
-  fflush(stdout);
+  printf("ws://127.0.0.1:%d/\n", ntohs(address.sin_port)), fflush(stdout);
   return listener;
 }
 
@@ -123,14 +123,13 @@ int main(int argc, char **argv) {
   struct epoll_event events[BATCH];
   struct sigaction stopping = {.sa_handler = stop};
   sigset_t signals, waiting;
+  if (argc > 2) config.toml = (tethered_slice){(const uint8_t *)argv[2], strlen(argv[2])}; /* see tethered_config_parse */
   if (getrandom(seed, sizeof seed, 0) != sizeof seed) die("getrandom");
   int32_t status = tethered_hub_new(&config, sizeof config, seed, now(), &hub);
   if (status) fail(status);
   signal(SIGPIPE, SIG_IGN);
-  sigfillset(&signals); /* all are blocked but while epoll waits, so that none is missed */
-  sigprocmask(SIG_BLOCK, &signals, &waiting);
-  sigaction(SIGTERM, &stopping, NULL);
-  sigaction(SIGINT, &stopping, NULL);
+  sigfillset(&signals), sigprocmask(SIG_BLOCK, &signals, &waiting); /* but while epoll waits, so that none is missed */
+  sigaction(SIGTERM, &stopping, NULL), sigaction(SIGINT, &stopping, NULL);
   int listener = listen_on(argc > 1 ? atoi(argv[1]) : 9001);
   epoll = epoll_create1(EPOLL_CLOEXEC);
   watch(listener, EPOLL_CTL_ADD, EPOLLIN);
@@ -146,4 +145,5 @@ int main(int argc, char **argv) {
     }
   }
   tethered_hub_free(hub);
+  return 0;
 }

@@ -1,7 +1,6 @@
 //! One of the echo servers: `echo-server NAME [PROCESSOR]`. Writes its address to the standard output.
 
 use std::error::Error;
-use std::net::TcpListener;
 
 use tethered_benches::echo::{process, serve};
 
@@ -16,8 +15,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(cpu) = arguments.next() {
         process::pin(cpu.parse()?)?;
     }
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    rustix::net::listen(&listener, 4_096)?;
-    println!("{}", listener.local_addr()?);
-    serve(listener)
+    serve()
 }

@@ -182,4 +182,4 @@ pub fn head(stream: &mut TcpStream) -> io::Result<String> {
 }
 
 /// Where the echo is.
-pub const PATH: &str = "/echo/websocket";
+pub const PATH: &str = "/";

@@ -31,7 +31,8 @@ impl Server {
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        match line.trim().parse() {
+        // As an address, or as the URL of a WebSocket.
+        match line.trim().trim_start_matches("ws://").trim_end_matches('/').parse() {
             Ok(address) => Ok(Self { child, address }),
             Err(_) => Err(io::Error::other(format!("{name} did not start"))),
         }

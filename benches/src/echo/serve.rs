@@ -1,6 +1,7 @@
 //! The serving sides: the same echo, each written as its own documentation would.
 
 use std::error::Error;
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -16,12 +17,18 @@ use super::fan::OPEN;
 use super::load::PATH;
 use super::sockjs::PREFIX;
 
-/// A server by its name.
-pub type Serve = fn(TcpListener) -> Result<(), Box<dyn Error>>;
+/// Serves, at an address that it writes to the standard output first.
+pub type Serve = fn() -> Result<(), Box<dyn Error>>;
 
 /// The servers there are in this build, ours first.
 pub const SERVERS: &[(&str, Serve)] = &[
     ("tethered", tethered),
+    #[cfg(feature = "peers")]
+    ("tethered in C on epoll", crate::peers::c::tethered),
+    #[cfg(feature = "peers")]
+    ("wslay on epoll", crate::peers::c::wslay),
+    #[cfg(feature = "peers")]
+    ("libwebsockets", crate::peers::c::libwebsockets),
     #[cfg(feature = "peers")]
     ("fastwebsockets", crate::peers::echo::fastwebsockets),
     #[cfg(feature = "peers")]
@@ -51,7 +58,19 @@ impl Application for Echo {
     }
 }
 
-fn tethered(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+/// A listener, whose address is written to the standard output.
+///
+/// # Errors
+/// What the system says.
+pub fn listen() -> io::Result<TcpListener> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    rustix::net::listen(&listener, 4_096)?;
+    println!("{}", listener.local_addr()?);
+    Ok(listener)
+}
+
+fn tethered() -> Result<(), Box<dyn Error>> {
+    let listener = listen()?;
     listener.set_nonblocking(true)?;
     let echo = Endpoint { any_origin: true, ..Endpoint::raw(PATH) };
     let open = Endpoint { login: Login::None, ..Endpoint::stomp(OPEN) };
@@ -67,9 +86,9 @@ fn tethered(listener: TcpListener) -> Result<(), Box<dyn Error>> {
 }
 
 /// Becomes Node, which listens at the same socket.
-fn sockjs_node(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+fn sockjs_node() -> Result<(), Box<dyn Error>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/sockjs-node/server.mjs");
-    let listener = OwnedFd::from(listener);
+    let listener = OwnedFd::from(listen()?);
     rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty())?;
     let error = Command::new("node").args([script, &listener.as_raw_fd().to_string()]).exec();
     drop(listener);

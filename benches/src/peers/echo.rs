@@ -1,15 +1,17 @@
 //! The peers as echo servers, each with a task per connection on one thread, as their examples do.
 
 use std::error::Error;
-use std::net::TcpListener;
 use std::rc::Rc;
 
 use fastwebsockets::{Frame, OpCode, Role, WebSocket};
 use futures::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::echo::serve::listen;
+
 /// fastwebsockets on tokio's current-thread runtime. The handshake is done by hand: it takes any transport.
-pub(crate) fn fastwebsockets(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+pub(crate) fn fastwebsockets() -> Result<(), Box<dyn Error>> {
+    let listener = listen()?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let local = tokio::task::LocalSet::new();
@@ -53,7 +55,8 @@ async fn fastwebsocket(mut stream: tokio::net::TcpStream) -> Result<(), Box<dyn 
 }
 
 /// async-tungstenite on smol's executor.
-pub(crate) fn async_tungstenite(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+pub(crate) fn async_tungstenite() -> Result<(), Box<dyn Error>> {
+    let listener = listen()?;
     let executor = Rc::new(smol::LocalExecutor::new());
     smol::block_on(executor.clone().run(async {
         let listener = smol::Async::new(listener)?;

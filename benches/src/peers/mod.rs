@@ -3,12 +3,13 @@
 //! The asynchronous ones are polled by hand with a waker that does nothing: no runtime is measured.
 
 mod asynchronous;
+pub mod c;
 pub(crate) mod echo;
 mod fastwebsockets;
 mod soketto;
 mod tokio_websockets;
 mod tungstenite;
-mod wslay;
+pub mod wslay;
 
 use crate::feed::{Feed, Sink};
 use crate::wire::Case;
