@@ -115,6 +115,42 @@ fn what_ends_in_doubt_hears_and_is_heard_no_more() {
     }
 }
 
+/// In doubt nobody can read, so nobody is slow: the time to take the rest of a frame, and the close frame, begins with the
+/// end.
+#[test]
+fn what_was_half_read_when_the_doubt_began_is_read_after_the_end() {
+    for transport in ["xhr", "xhr_streaming"] {
+        let mut server = server();
+        bound(&mut server);
+        let receiver = begin(&mut server, transport, "");
+        let mut bytes = server.output(receiver);
+        server.stall(receiver, if transport == "xhr" { 150 } else { 10 });
+        publish(&mut server, "news");
+        doubt(&mut server);
+        let mut call = question(&mut server).0;
+        // For longer than a write may take to move.
+        for _ in 0..13 {
+            server.wait(1_000);
+            for (asked, _) in asked(&mut server) {
+                call = asked.expect("an answer is wanted");
+            }
+        }
+        reply(&mut server, call, Answer::Gone);
+        server.wait(0);
+        for (call, _) in asked(&mut server) {
+            reply(&mut server, call.expect("an answer is wanted"), Answer::Gone);
+        }
+        server.wait(9_000);
+        server.unstall(receiver);
+        bytes.extend(server.output(receiver));
+        let text = String::from_utf8(bytes).expect("text");
+        assert!(text.contains("news"), "{transport}: {text}");
+        assert!(transport == "xhr" || text.contains(ENDED), "{transport}: {text}");
+        assert_eq!(server.poll(MINE, ""), ENDED);
+        server.wait(5_016);
+    }
+}
+
 #[test]
 fn whoever_comes_first_opens_it_once() {
     let mut server = server();

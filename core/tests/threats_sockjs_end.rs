@@ -116,6 +116,25 @@ fn j15_an_answer_of_which_nothing_was_written_is_another_one() {
 }
 
 #[test]
+fn j15_the_last_word_waits_as_long_as_any_however_long_nobody_asked_before() {
+    for (last, told) in [("DISCONNECT", "c[1000,\"\"]"), ("JUMP", "c[1002,\"\"]")] {
+        let mut server = server();
+        let login = server.log_in("rob");
+        connect(&mut server, MINE, &login);
+        // Nobody has asked for 4.9 s when it says its last word.
+        server.wait(4_900);
+        server.post(MINE, &login, &array(&wire::stomp(last, &[], b"")));
+        server.wait(4_900);
+        let mut answer = server.poll(MINE, &login);
+        if answer.starts_with("a[\"ERROR") {
+            answer = server.poll(MINE, &login);
+        }
+        assert_eq!(answer, told, "{last}");
+        server.wait(5_016);
+    }
+}
+
+#[test]
 fn c13_polls_do_not_keep_a_login_alive_and_messages_do() {
     let mut server = with(|config| config.session.timeout_ms = 60_000);
     let login = server.log_in("rob");

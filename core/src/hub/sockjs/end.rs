@@ -54,6 +54,8 @@ impl Hub {
             && let Some(cold) = &mut socket.cold
         {
             let dropped = cold.output.drop_unstarted_units();
+            // Nothing may have been able to move until now: the session may have been in doubt for long.
+            cold.output.move_on(now);
             socket.write_raised &= !cold.output.is_empty() && !held;
             if dropped > 0
                 && core::mem::replace(&mut socket.close_sent, false)
@@ -101,8 +103,11 @@ impl Hub {
         // As nobody that an id names: the end of its session still has to reach what waits.
         let renewed = self.clients.renew(client);
         self.refuse_senders(channel);
+        let now = self.now.mono;
         if let Some(it) = self.channels.get_mut(channel) {
             it.channel.close(&frame);
+            // Its last word is kept for as long as anybody's, however long ago somebody asked.
+            it.last = now;
         }
         self.pump(channel);
         if !renewed {
