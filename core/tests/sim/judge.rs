@@ -26,6 +26,10 @@ struct Seat {
     barred: Option<u32>,
     /// It has read a Close.
     closed: bool,
+    /// From when on one that polls may be taken for gone.
+    goes: Option<u64>,
+    /// One that polls has perhaps been forgotten, and come anew.
+    anew: bool,
     /// Last number seen from each sender.
     last: BTreeMap<String, u32>,
 }
@@ -65,6 +69,10 @@ pub(crate) struct Judge {
     gone: BTreeSet<(usize, Arc<str>)>,
     /// How many have left since the last end of a session, for such an end, by hub.
     cut: BTreeMap<usize, usize>,
+    /// When the user of each session last did anything that could renew it.
+    active: BTreeMap<Arc<str>, u64>,
+    /// When the store last answered for each session, to each hub.
+    vouched: BTreeMap<(usize, Arc<str>), u64>,
     away_since: Option<u64>,
     /// Time in which nobody can be expected to know: outages and what follows them.
     outages: Vec<(u64, u64)>,
@@ -102,6 +110,8 @@ impl Judge {
             clear: BTreeSet::new(),
             gone: BTreeSet::new(),
             cut: BTreeMap::new(),
+            active: BTreeMap::new(),
+            vouched: BTreeMap::new(),
             away_since: None,
             outages: Vec::new(),
         }
@@ -158,6 +168,11 @@ impl Judge {
                 );
             }
             Cause::Violation => assert!(self.seats[&n].parted, "client {n} broke nothing"),
+            Cause::Peer if n >= POLLERS => {
+                let seat = &self.seats[&n];
+                let gone = seat.parted || seat.goes.is_some_and(|at| now >= at);
+                assert!(gone, "client {n} was there, and taken for gone at {now}");
+            }
             _ => {}
         }
         let seat = self.seats.get_mut(&n).expect("it arrived");
@@ -169,7 +184,10 @@ impl Judge {
     }
 
     pub(crate) fn found(&mut self, now: u64, hub: usize, ended: &Ended) {
-        let strangers = self.seats.values().filter(|seat| seat.hub == hub && !seat.joined).count();
+        // Those that poll may have left, and have messages to fetch, or have come anew.
+        let rest = |n: usize, seat: &Seat| n >= POLLERS && (seat.anew || seat.parted && !seat.closed);
+        let strangers = self.seats.iter().filter(|(n, seat)| seat.hub == hub && (!seat.joined || rest(**n, seat)));
+        let strangers = strangers.count();
         let left = self.cut.insert(hub, 0).unwrap_or(0);
         let counted = (left..=left + strangers).contains(&(ended.sockets as usize));
         assert!(counted, "{left} were cut off, and perhaps {strangers} that had not joined, at {now}: {ended:?}");
@@ -224,6 +242,12 @@ impl Judge {
             assert!(*left > 0, "client {n} reads {seen:?} at {now}, though its session is over or in doubt");
             *left -= 1;
         }
+        self.heard(now, n, seen);
+    }
+
+    /// The same, but for what may cross.
+    pub(crate) fn heard(&mut self, _: u64, n: usize, seen: &Seen) {
+        let Some(seat) = self.seats.get_mut(&n) else { return };
         match seen {
             Seen::Message { body } => {
                 assert!(seat.joined, "client {n} reads {body} before it has joined");
@@ -250,13 +274,100 @@ impl Judge {
         }
     }
 
+    /// One that polls reads a frame with messages.
+    pub(crate) fn framed(&mut self, now: u64, n: usize) {
+        let seat = self.seats.get_mut(&n).expect("it arrived");
+        assert!(!seat.closed, "client {n} reads messages behind its close frame");
+        if let Some(left) = &mut seat.barred {
+            assert!(*left > 0, "client {n} reads messages at {now}, though its session is over or in doubt");
+            *left -= 1;
+        }
+    }
+
+    /// One that polls is told of its end, perhaps again.
+    pub(crate) fn told(&mut self, now: u64, n: usize, code: u16, reason: &str, broken: bool, over: bool) {
+        let seat = self.seats.get_mut(&n).expect("it arrived");
+        seat.closed = true;
+        let Some((_, cause)) = seat.left else {
+            // It never joined, so it did not leave.
+            let true_end = over && (code, reason) == (1008, SESSION_ENDED) || code == 1013;
+            let gone = broken && (code, reason) == (1002, "Connection interrupted");
+            assert!(!seat.joined && (true_end || gone), "client {n} is told {code} {reason} at {now}, and is there");
+            return;
+        };
+        let expected = match cause {
+            Cause::Expired | Cause::Deleted | Cause::LoggedOut | Cause::Revoked | Cause::Rotated => {
+                (1008, SESSION_ENDED)
+            }
+            Cause::StoreLost => (1013, reason),
+            Cause::Peer if seat.parted && code == 1000 => (1000, ""),
+            Cause::Peer if broken => (1002, "Connection interrupted"),
+            Cause::Violation => (1002, ""),
+            Cause::Slow => (4500, "Too slow: what was sent is not read"),
+            cause => panic!("client {n} left for {cause:?}"),
+        };
+        assert_eq!((code, reason), expected, "client {n}, {:?}", seat.left);
+    }
+
+    /// From when on one that polls may be taken for gone.
+    pub(crate) fn may_go(&mut self, n: usize, at: Option<u64>) {
+        self.seats.get_mut(&n).expect("it arrived").goes = at;
+    }
+
+    /// One that polls has perhaps been forgotten, and comes anew.
+    pub(crate) fn comes_anew(&mut self, n: usize) {
+        self.seats.get_mut(&n).expect("it arrived").anew = true;
+    }
+
+    pub(crate) fn has_joined(&self, n: usize) -> bool {
+        self.seats[&n].joined
+    }
+
+    pub(crate) fn has_left(&self, n: usize) -> bool {
+        self.seats[&n].left.is_some()
+    }
+
+    /// Whether it has left, and nothing holds back what it is told of that.
+    pub(crate) fn must_know(&self, now: u64, n: usize, alive: bool) -> bool {
+        let seat = &self.seats[&n];
+        let clear =
+            || self.session_of(n).is_some_and(|id| if self.memory { alive } else { self.is_clear(now, seat.hub, &id) });
+        seat.left.is_some_and(|(_, cause)| is_end(cause) || clear())
+    }
+
+    /// Whether it has left by itself.
+    pub(crate) fn has_parted(&self, n: usize) -> bool {
+        self.seats[&n].left.is_some_and(|(_, cause)| matches!(cause, Cause::Violation | Cause::Peer))
+    }
+
+    /// When it left; 0 if it has not.
+    pub(crate) fn left_at(&self, n: usize) -> u64 {
+        self.seats[&n].left.map_or(0, |(at, _)| at)
+    }
+
+    /// The user of a session does what may renew it.
+    pub(crate) fn active(&mut self, now: u64, id: &Arc<str>) {
+        let id = self.current(id);
+        self.active.insert(id, now);
+    }
+
+    /// A session lives: somebody did something not too long ago.
+    pub(crate) fn lives(&self, now: u64, id: &Arc<str>) {
+        let active = self.active.get(&self.current(id)).copied().unwrap_or(0);
+        let most = active + self.timeout_ms + TICK_MS;
+        assert!(now <= most, "{id} is alive at {now}, and was last used at {active}");
+    }
+
     pub(crate) fn ended(&mut self, now: u64, id: &Arc<str>) {
         self.ends.entry(id.clone()).or_insert(now);
     }
 
     pub(crate) fn renamed(&mut self, _: u64, from: &Arc<str>, to: &Arc<str>) {
         self.renamed.insert(from.clone(), to.clone());
-        for book in [&mut self.deadlines, &mut self.confirmed] {
+        if let Some(active) = self.active.remove(from) {
+            self.active.insert(to.clone(), active);
+        }
+        for book in [&mut self.deadlines, &mut self.confirmed, &mut self.vouched] {
             let told: Vec<_> =
                 book.iter().filter(|((_, id), _)| id == from).map(|((hub, _), at)| (*hub, *at)).collect();
             book.extend(told.into_iter().map(|(hub, at)| ((hub, to.clone()), at)));
@@ -294,6 +405,11 @@ impl Judge {
             Op::Touch { .. } => touches.count += 1,
             _ => {}
         }
+        if let Op::Touch { age_ms, .. } = op {
+            let claimed = now - age_ms;
+            let active = self.active.get(&self.renamed.get(id).unwrap_or(id).clone()).copied().unwrap_or(0);
+            assert!(claimed <= active, "{id} is renewed for {claimed}, and was last used at {active}");
+        }
         let time = now - touches.first;
         if let Some(intervals) = time.checked_div(self.touch_interval_ms) {
             let most = intervals + time / self.timeout_ms.saturating_sub(500).max(1) + 2 + 3 * touches.lives;
@@ -315,6 +431,13 @@ impl Judge {
             return;
         }
         let key = (hub, self.current(&id));
+        if matches!(answer, Answer::Alive { .. }) {
+            // What came since the store last vouched for it may have been held, and is heard now.
+            let before = self.vouched.insert(key.clone(), now).unwrap_or(0);
+            if let Some(active) = self.active.get_mut(&key.1).filter(|active| **active >= before) {
+                *active = now;
+            }
+        }
         if *answer != Answer::Lost && self.doubts.get(&key).is_some_and(|&since| since <= asked) {
             self.doubts.remove(&key);
         }
@@ -413,5 +536,7 @@ fn is_end(cause: Cause) -> bool {
     matches!(cause, Expired | Deleted | LoggedOut | Revoked | Rotated | StoreLost)
 }
 
+/// Seats from here on are those of clients that poll.
+const POLLERS: usize = 1_000;
 /// A deadline is noticed this much later at the most, in milliseconds.
 const TICK_MS: u64 = 33;

@@ -6,6 +6,7 @@
 mod client;
 mod judge;
 mod plan;
+mod poller;
 mod rng;
 mod world;
 

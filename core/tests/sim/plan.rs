@@ -25,6 +25,10 @@ pub(crate) struct Plan {
     pub(crate) chatter_ms: u64,
     /// In a hundred messages of a client: those that make it part from the server, with DISCONNECT or by a fault.
     pub(crate) partings: u64,
+    /// Clients that poll, beside those with WebSockets.
+    pub(crate) pollers: usize,
+    /// SockJS sends a heart-beat after so long.
+    pub(crate) beat_ms: u64,
 }
 
 impl Plan {
@@ -47,6 +51,8 @@ impl Plan {
             lazy_store: !calm && rng.chance(50),
             chatter_ms: rng.range(100, 2_000),
             partings: rng.range(0, 10),
+            pollers: rng.range(0, 4) as usize,
+            beat_ms: rng.range(500, 25_000),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The world around the hubs: a network that cuts as it likes, readers that dawdle, a store that is late, lost or away.
 
 mod hubs;
+mod pollers;
 
 use std::cmp::Reverse;
 use std::collections::hash_map::DefaultHasher;
@@ -8,7 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use tethered_core::config::{Config, Store};
+use tethered_core::config::{Config, Endpoint, Store};
 use tethered_core::hub::{Event, Hub, Message, Notice, Open, To};
 use tethered_core::ids::{CallId, ClientId};
 use tethered_core::session::memory::Memory;
@@ -19,6 +20,7 @@ use tethered_core::time::{Instant, Now, UnixMillis};
 use crate::client::{Client, Seen};
 use crate::judge::Judge;
 use crate::plan::Plan;
+use crate::poller::{Poller, Request};
 use crate::rng::Rng;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,9 +31,21 @@ enum Happening {
     Read(usize),
     Vanish(usize),
     Tick(usize),
-    Execute { hub: usize, call: Option<u64>, op: usize },
-    Reply { hub: usize, call: u64, answer: usize },
-    Notice { hub: usize, id: usize, kind: u8 },
+    Execute {
+        hub: usize,
+        call: Option<u64>,
+        op: usize,
+    },
+    Reply {
+        hub: usize,
+        call: u64,
+        answer: usize,
+    },
+    Notice {
+        hub: usize,
+        id: usize,
+        kind: u8,
+    },
     Logout(usize),
     Rename(usize),
     Elsewhere(usize),
@@ -40,6 +54,13 @@ enum Happening {
     Publish(usize),
     PublishOnce(usize),
     Return(usize),
+    /// One that polls asks for what there is, or says something.
+    Poll(usize),
+    Say(usize),
+    /// A request of theirs goes to the hub; its answer is read; its connection is ended.
+    Bring(usize),
+    Take(usize),
+    HangUp(usize),
 }
 
 pub(crate) struct Session {
@@ -64,8 +85,16 @@ pub(crate) struct World {
     clients: Vec<Client>,
     /// How often each is going to read without being told to.
     reads: Vec<usize>,
+    pollers: Vec<Poller>,
+    /// One that has joined without a socket: what it says came by a request, which is answered next.
+    nameless: Option<(ClientId, Arc<str>)>,
+    /// Their requests, and how often they came anew.
+    requests: Vec<Request>,
+    lives: usize,
     /// How often the application has published.
     published: u32,
+    /// How often anybody has said anything.
+    said: u32,
     /// Which client speaks over a socket, by hub and token.
     joined: BTreeMap<(usize, ClientId), usize>,
     judge: Judge,
@@ -78,6 +107,9 @@ impl World {
         let mut rng = Rng::new(seed);
         let mut config =
             Config { store: if plan.memory { Store::Memory } else { Store::External }, ..Config::default() };
+        if plan.pollers > 0 {
+            config.endpoints.push(Endpoint::stomp("/messages").with_sockjs(pollers::service(plan.beat_ms)));
+        }
         config.session.timeout_ms = plan.timeout_ms;
         config.session.touch_interval_ms = plan.touch_interval_ms;
         config.session.check_interval_ms = 2_000;
@@ -108,7 +140,12 @@ impl World {
             sessions: Vec::new(),
             clients: Vec::new(),
             reads: Vec::new(),
+            pollers: Vec::new(),
+            nameless: None,
+            requests: Vec::new(),
+            lives: 0,
             published: 0,
+            said: 0,
             joined: BTreeMap::new(),
             trace: DefaultHasher::new(),
             log,
@@ -174,6 +211,7 @@ impl World {
             let at = self.rng.range(0, 8_000);
             self.at(at, Happening::Arrive(n));
         }
+        self.populate_pollers();
         for hub in 0..self.hubs.len() {
             self.at(0, Happening::Publish(hub));
         }
@@ -250,6 +288,11 @@ impl World {
                 }
                 self.arrive(n);
             }
+            Happening::Poll(n) => self.poll(n),
+            Happening::Say(n) => self.say(n),
+            Happening::Bring(i) => self.bring_bytes(i),
+            Happening::Take(i) => self.take(i),
+            Happening::HangUp(i) => self.hang_up(i),
         }
     }
 
@@ -261,12 +304,14 @@ impl World {
     /// The application publishes, and each subscriber that nothing holds back is written to.
     fn publish(&mut self, hub: usize) {
         self.published += 1;
+        self.said += 1;
         let body = format!("app:{}", self.published);
         let to = match self.published % 3 {
             0 => To::User { principal: "rob", destination: "/queue/mine" },
             _ => To::Destination("/topic/talk"),
         };
         let message = Message { body: body.as_bytes(), ..Message::default() };
+        self.owe(hub, self.published.is_multiple_of(3));
         self.with_hub(hub, |hub, now| hub.publish(now, to, &message));
         for (n, client) in self.clients.iter().enumerate() {
             let subscribed = client.hub == hub && client.connected && client.outbox.is_empty() && !client.parted;
@@ -286,7 +331,7 @@ impl World {
 
     fn arrive(&mut self, n: usize) {
         let hub = self.clients[n].hub;
-        let open = Open { token: n as u64, address: None, secure: false };
+        let open = Open { token: n as u64 + 1, address: None, secure: false };
         let socket = self.with_hub(hub, |hub, now| hub.open(now, open)).expect("room for a few");
         let client = &mut self.clients[n];
         client.socket = Some(socket);
@@ -310,6 +355,8 @@ impl World {
         let len = (self.rng.range(1, client.piece as u64) as usize).min(client.outbox.len());
         let mut bytes: Vec<u8> = client.outbox.drain(..len).collect();
         let (hub, more) = (client.hub, !client.outbox.is_empty());
+        let id = self.sessions[self.clients[n].session].id.clone();
+        self.judge.active(self.now, &id);
         self.note(|| format!("client {n} sends {}", bytes.escape_ascii()));
         self.with_hub(hub, |hub, now| hub.handle(now, Event::Received { socket, bytes: &mut bytes }));
         if more {
@@ -401,6 +448,7 @@ impl World {
             self.at(self.now, Happening::Upload(n));
             return;
         }
+        self.said += 1;
         client.sent += 1;
         let body = format!("{n}:{}", client.sent);
         match self.rng.range(0, 9) {

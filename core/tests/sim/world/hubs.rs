@@ -1,10 +1,12 @@
 //! Calls a hub, does what it asks for, and looks that nobody is forgotten.
 
 use std::hash::Hash;
+use std::sync::Arc;
 
 use tethered_core::http;
 use tethered_core::hub::{Action, Change, Hub, Response};
-use tethered_core::ids::CallId;
+use tethered_core::ids::{CallId, ClientId};
+use tethered_core::session::Cause;
 use tethered_core::time::{Now, UnixMillis};
 
 use super::{Happening, World};
@@ -48,39 +50,55 @@ impl World {
             let answered = !asked || self.reads[n] > 0 || ends || !known && !self.plan.memory;
             assert!(answered, "client {n} is not answered at {}", self.now);
         }
+        self.look_at_pollers(hub);
+        if self.plan.memory {
+            for session in self.sessions.iter().filter(|session| !session.id.is_empty() && self.is_alive(&session.id)) {
+                self.judge.lives(self.now, &session.id);
+            }
+        }
         // Who has got all that it will ever get is nobody any more.
         let served = self.clients.iter().filter(|client| client.hub == hub && !client.closed && !client.shut);
-        let (most, clients) = (served.count() as u64, self.hubs[hub].stats().clients);
+        let stats = self.hubs[hub].stats();
+        let (most, clients) = (served.count() as u64 + stats.channels + self.requests_at(hub), stats.clients);
         assert!(clients <= most, "{clients} clients on {most} sockets at {}", self.now);
     }
 
+    pub(super) fn seat(&mut self, hub: usize, client: ClientId, seat: usize, id: &Arc<str>) {
+        self.joined.insert((hub, client), seat);
+        self.judge.joined(self.now, seat, hub, id);
+    }
+
     fn perform(&mut self, hub: usize, action: Action) {
+        if self.perform_request(hub, &action) {
+            return;
+        }
         match action {
-            Action::Write { token, .. } => self.read_later(token as usize),
+            Action::Write { token, .. } => self.read_later(token as usize - 1),
             Action::Reading { token, on, .. } => {
-                self.clients[token as usize].reading_off = !on;
+                self.clients[token as usize - 1].reading_off = !on;
                 if on {
-                    self.at(self.now, Happening::Upload(token as usize));
+                    self.at(self.now, Happening::Upload(token as usize - 1));
                 }
             }
             Action::Shutdown { token, socket } => {
                 assert_eq!(self.hubs[hub].output(socket).count(), 0, "shut down with output left");
-                let client = &mut self.clients[token as usize];
+                let token = token as usize - 1;
+                let client = &mut self.clients[token];
                 assert!(client.over || !client.open, "client {token} never read a Close");
                 client.shut = true;
                 if client.polite {
                     let at = self.now + self.rng.range(0, 100);
-                    self.at(at, Happening::Vanish(token as usize));
+                    self.at(at, Happening::Vanish(token));
                 }
             }
             Action::Close { token, socket } => {
-                let client = &mut self.clients[token as usize];
+                let client = &mut self.clients[token as usize - 1];
                 if client.socket == Some(socket) {
                     assert!(!client.closed, "closed twice");
                     client.closed = true;
                     if client.open && self.rng.chance(60) {
                         let at = self.now + self.rng.range(0, 3_000);
-                        self.at(at, Happening::Return(token as usize));
+                        self.at(at, Happening::Return(token as usize - 1));
                     }
                 }
                 self.judge.closed(self.now, hub, socket);
@@ -97,16 +115,24 @@ impl World {
                 self.judge.delivered(self.now, n, alive);
             }
             Action::Joined { client, token, .. } => {
-                self.joined.insert((hub, client), token as usize);
                 let id = self.hubs[hub].session_of(client).expect("bound").0;
-                self.judge.joined(self.now, token as usize, hub, &id);
+                assert!(self.nameless.is_none(), "a request that made somebody join is not answered");
+                if token == 0 {
+                    self.nameless = Some((client, id));
+                    return;
+                }
+                let (seat, _) = self.owner(token);
+                self.seat(hub, client, seat, &id);
             }
             Action::Left { client, token, cause, .. } => {
-                self.joined.remove(&(hub, client)).expect("it had joined");
+                let seat = self.joined.remove(&(hub, client)).expect("it had joined");
                 assert!(!self.hubs[hub].has_client(client), "client {token} has left and is there");
+                if cause == Cause::Slow {
+                    self.given_up(seat);
+                }
                 let now = self.mono();
                 let store = self.hubs[hub].memory().unwrap_or(&self.store);
-                self.judge.left(self.now, token as usize, cause, |id| store.ttl_ms(id, now).is_some());
+                self.judge.left(self.now, seat, cause, |id| store.ttl_ms(id, now).is_some());
             }
             Action::Request { socket, request, token } => {
                 let name = request.http.query().unwrap_or_default().to_owned();
@@ -120,8 +146,10 @@ impl World {
                 let head = String::from_utf8(head).expect("a head");
                 let cookie = head.split("SESSION=").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie");
                 let id = decode_base64(cookie);
-                let session = self.clients[token as usize].session;
+                let (_, session) = self.owner(token);
                 self.sessions[session].id = id.as_str().into();
+                let id = self.sessions[session].id.clone();
+                self.judge.active(self.now, &id);
                 if self.rng.chance(50) {
                     let at = self.now + self.rng.range(1_000, 20_000);
                     self.at(at, Happening::Logout(session));
