@@ -21,6 +21,12 @@ use crate::types::{tethered_action, tethered_request, tethered_slice};
 #[derive(Debug)]
 pub(super) struct Lent {
     action: Action,
+    /// Apart, since there is none for most: what is not there need not be moved, looked at and dropped with each message.
+    made: Option<Box<Made>>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
     arguments: Arguments,
     /// One for each time that its details were asked for.
     headers: Vec<Headers>,
@@ -31,9 +37,9 @@ impl Lent {
         let arguments = match &action {
             Action::Redis { command, .. } => Arguments::of(command),
             Action::Session { op, .. } => Arguments::own(question(op)),
-            _ => Arguments::default(),
+            _ => return Self { action, made: None },
         };
-        Self { action, arguments, headers: Vec::new() }
+        Self { action, made: Some(Box::new(Made { arguments, headers: Vec::new() })) }
     }
 
     /// Bytes that are lent besides the action.
@@ -46,7 +52,7 @@ impl Lent {
             Action::Announced { body, .. } => body.len(),
             _ => 0,
         };
-        size_of::<Self>() + self.arguments.bytes() + data
+        size_of::<Self>() + self.made.as_ref().map_or(0, |made| size_of::<Made>() + made.arguments.bytes()) + data
     }
 
     /// The `at`-th of its batch, from 0.
@@ -54,14 +60,15 @@ impl Lent {
         let details = at as u64 + 1;
         let text =
             |text: &Option<_>| text.as_ref().map_or(tethered_slice::EMPTY, |text: &std::sync::Arc<str>| lend(text));
-        let called = |kind: tethered_action_kind, call: Option<CallId>, flags: u32| tethered_action {
-            kind: kind as u32,
-            flags,
-            id: call.map_or(0, CallId::to_raw),
-            argc: self.arguments.count(),
-            argv: self.arguments.pointers(),
-            argvlen: self.arguments.lengths(),
-            ..tethered_action::NOTHING
+        let called = |kind: tethered_action_kind, call: Option<CallId>, flags: u32| {
+            let id = call.map_or(0, CallId::to_raw);
+            let called = tethered_action { kind: kind as u32, flags, id, ..tethered_action::NOTHING };
+            self.made.as_ref().map_or(called, |made| tethered_action {
+                argc: made.arguments.count(),
+                argv: made.arguments.pointers(),
+                argvlen: made.arguments.lengths(),
+                ..called
+            })
         };
         match &self.action {
             Action::Write { socket, token } => about(TETHERED_WRITE, *socket, *token),
@@ -208,7 +215,7 @@ impl Lent {
         if matches!(self.action, Action::Request { .. } | Action::Decide { .. }) {
             shown.address = headers.own();
         }
-        self.headers.push(headers);
+        self.made.get_or_insert_default().headers.push(headers);
         shown
     }
 }
