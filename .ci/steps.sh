@@ -39,7 +39,7 @@ about() {
 
 CABI_FUZZ_SECONDS=${CABI_FUZZ_SECONDS:-20}
 FUZZ_SECONDS=${FUZZ_SECONDS:-600}
-FUZZ_TARGETS="ws_frame http_head stomp_frame sockjs_body sockjs_channel hub_ops"
+FUZZ_TARGETS="${FUZZ_TARGETS:-ws_frame http_head stomp_frame sockjs_body sockjs_channel hub_ops}"
 BARE_TARGET=thumbv7em-none-eabihf
 
 step_fmt() {
