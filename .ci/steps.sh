@@ -98,6 +98,9 @@ step_cexamples() {
     start_program "$port" "$tree/room" "$port" 3s
     python3 ffi/tests/examples/room.py "$port" 3
     port=$(free_port)
+    start_program "$port" "$tree/echo" "$port"
+    autobahn_of_c echo "$port" /
+    port=$(free_port)
     start_program "$port" "$tree/chat-uv" "$port"
     python3 ffi/tests/examples/chat.py "$port"
     autobahn_of_c uv "$port" /echo
