@@ -70,6 +70,8 @@ pub(crate) struct Request {
     /// Bytes on their way to the hub.
     pub(crate) outbox: Vec<u8>,
     pub(crate) reading_off: bool,
+    /// The id of the login that its cookie names.
+    pub(crate) under: Arc<str>,
     /// It counts as the user's activity.
     pub(crate) renews: bool,
     /// How often it is going to be read without being told to.
@@ -170,6 +172,7 @@ impl Request {
             socket,
             outbox: bytes,
             reading_off: false,
+            under: "".into(),
             renews: false,
             reads: 0,
             asked: None,

@@ -69,6 +69,7 @@ impl World {
         let socket = self.with_hub(hub, |hub, now| hub.open(now, open)).expect("room for a few");
         let mut request = Request::new(n, seat, errand, socket, bytes);
         request.renews = renews;
+        request.under = self.id_of(n);
         self.requests.push(request);
         self.at(self.now, Happening::Bring(i));
         i
@@ -187,7 +188,9 @@ impl World {
             self.judge.active(self.now, &id);
         }
         if receives && !more {
-            self.judge.may_go(seat, None);
+            // One that crosses a change of the id comes under none that is known, and is sent away.
+            let sent_away = self.requests[i].under != self.id_of(n);
+            self.judge.may_go(seat, sent_away.then_some(self.pollers[n].last + DELAY_MS));
         }
         self.note(|| format!("poller {n} asks {}", bytes.escape_ascii()));
         self.with_hub(hub, |hub, now| hub.handle(now, Event::Received { socket, bytes: &mut bytes }));
