@@ -83,6 +83,8 @@ pub(crate) struct Request {
     pub(crate) hung_up: bool,
     /// Its session may have been forgotten when it was asked.
     pub(crate) late: bool,
+    /// Its login was known by another id by then.
+    pub(crate) sent_away: bool,
     answer: Vec<u8>,
     /// Lines of the body that were looked at.
     lines: usize,
@@ -180,6 +182,7 @@ impl Request {
             whole: false,
             hung_up: false,
             late: false,
+            sent_away: false,
             answer: Vec::new(),
             lines: 0,
             told: false,

@@ -190,6 +190,7 @@ impl World {
         if receives && !more {
             // One that crosses a change of the id comes under none that is known, and is sent away.
             let sent_away = self.requests[i].under != self.id_of(n);
+            self.requests[i].sent_away = sent_away;
             self.judge.may_go(seat, sent_away.then_some(self.pollers[n].last + DELAY_MS));
         }
         self.note(|| format!("poller {n} asks {}", bytes.escape_ascii()));
@@ -264,9 +265,12 @@ impl World {
             return;
         }
         self.pollers[n].receiving = None;
-        self.pollers[n].last = self.now;
+        if !self.requests[i].sent_away {
+            self.pollers[n].last = self.now;
+        }
         if errand == Errand::Receive {
-            self.judge.may_go(seat, Some(self.now + DELAY_MS));
+            let last = self.pollers[n].last;
+            self.judge.may_go(seat, Some(last + DELAY_MS));
             let pause = match self.rng.range(0, 19) {
                 0 => self.rng.range(4_900, 7_000),
                 1..=3 => self.rng.range(500, 4_500),
