@@ -434,7 +434,12 @@ impl World {
         poller.receiving = None;
         // One that is over is kept from when it was asked for.
         let left = self.judge.left_at(seat);
-        poller.last = if left > 0 { asked.unwrap_or(0).max(left) } else { self.now };
+        match asked {
+            Some(asked) if left > 0 => poller.last = asked.max(left),
+            Some(_) => poller.last = self.now,
+            // The hub has never heard of it.
+            None => {}
+        }
         poller.broken = Some(waits);
         if waits {
             assert!(self.judge.has_left(seat), "poller {n} has gone and nobody noticed, at {}", self.now);
