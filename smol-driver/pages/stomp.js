@@ -1,4 +1,4 @@
-// STOMP 1.2 over one WebSocket: what the chat page needs of it, and nothing more.
+// STOMP 1.2 over one WebSocket, or what looks like one: what the chat page needs of it, and nothing more.
 
 /**
  * Frames out of WebSocket messages, however they are cut: `{ command, headers, body }`. Throws at what is no STOMP. Of a
@@ -58,16 +58,17 @@ export function encode(command, headers, body = '') {
 }
 
 /**
- * A STOMP connection, whose CONNECT has these further headers. It calls `on.connected(headers)`, `on.message(subscription, headers, body)`, `on.error(text)`,
- * `on.sent()` for each frame sent, and at its end `on.closed(code, reason)`, once.
+ * A STOMP connection on a WebSocket that is being opened, whose CONNECT has these further headers. It calls
+ * `on.connected(headers)`, `on.message(subscription, headers, body)`, `on.error(text)`, `on.sent()` for each frame sent, and at
+ * its end `on.closed(code, reason)`, once.
  */
 export class Connection {
   #socket;
   #decoder = new Decoder();
   #connected = false;
 
-  constructor(url, headers, on) {
-    this.#socket = new WebSocket(url, ['v12.stomp']);
+  constructor(socket, headers, on) {
+    this.#socket = socket;
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onopen = () => this.#write(on, 'CONNECT', { 'accept-version': '1.2', host: location.host, 'heart-beat': '0,0', ...headers });
     this.#socket.onclose = (event) => {

@@ -49,11 +49,9 @@ export class Tether {
 
   #connect() {
     this.#become('connecting');
-    const url = new URL('/messages/websocket', location.href);
-    url.protocol = url.protocol.replace('http', 'ws');
     const patience = setTimeout(() => connection.close(), PATIENCE_MS);
     let error = '';
-    const connection = new Connection(url, this.proof, {
+    const connection = new Connection(open(), this.proof, {
       sent: () => this.#wind(true),
       error: (text) => { error = text; },
       message: (...message) => this.on.message(...message),
@@ -126,6 +124,18 @@ export class Tether {
     this.state = state;
     this.on.state(state, detail);
   }
+}
+
+/**
+ * What the page talks over: a plain WebSocket. With `?transport=NAME` in its address, and sockjs-client in the page, it is that
+ * transport of SockJS.
+ */
+function open() {
+  const transport = new URLSearchParams(location.search).get('transport');
+  if (transport && window.SockJS) return new window.SockJS('/messages', null, { transports: [transport] });
+  const url = new URL('/messages/websocket', location.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return new WebSocket(url, ['v12.stomp']);
 }
 
 /** The close code of a login that has ended. */

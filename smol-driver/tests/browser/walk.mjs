@@ -2,10 +2,11 @@
 //
 //   node walk.mjs BASE_URL [--timeout SECONDS] [--shots FOLDER] [--users rob:password,luke:password] [--only WORD]
 //
-// --timeout is the server's --session-timeout (8 by default; at least 4). It takes about four times as long and half a
+// --timeout is the server's --session-timeout (8 by default; at least 4). It takes about eight times as long and a
 // minute. --shots writes screenshots there. CHROMIUM names the browser (/usr/bin/chromium). The exit code is 0 if all
 // passed, 1 if not, 2 if it could not run.
 import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
@@ -34,7 +35,7 @@ const SHAPES = { desktop: { width: 1280, height: 800 }, phone: { width: 375, hei
 setTimeout(() => {
   console.error('the walk took too long');
   process.exit(1);
-}, 4 * T + 120_000).unref();
+}, 8 * T + 180_000).unref();
 
 // --- small tools ------------------------------------------------------------------------------------------------------
 
@@ -393,6 +394,57 @@ await step('it can be used with the keyboard alone, and fits a phone', async () 
   }
   await leave(r, l);
 });
+
+// By its name in the page's address, and how its requests end.
+const TRANSPORTS = { websocket: 'websocket', 'xhr-streaming': 'xhr_streaming', eventsource: 'eventsource', 'xhr-polling': 'xhr' };
+const SOCKJS = createRequire(import.meta.url).resolve('sockjs-client/dist/sockjs.min.js');
+
+for (const [transport, ending] of Object.entries(TRANSPORTS)) {
+  await step(`by SockJS over ${transport}: chat, a logout, and the end of who only receives`, async () => {
+    // An answer that is given up is an error to the browser.
+    forgiving = true;
+    const over = async (page) => {
+      await page.context().addInitScript({ path: SOCKJS });
+      const used = new Set();
+      const note = (url) => used.add(new URL(url).pathname.split('/').at(-1));
+      page.on('request', (request) => note(request.url()));
+      page.on('websocket', (socket) => note(socket.url()));
+      await page.goto(`${base}/?transport=${transport}`);
+      await live(page);
+      page.since = Date.now();
+      assert(used.has(ending), `${ending} is not among ${[...used].join(' ')}`);
+      const others = [...used].filter((name) => Object.values(TRANSPORTS).includes(name) && name !== ending);
+      equal(others.join(), '', 'other ways that were taken');
+    };
+    const [r, l] = [await signIn(rob), await signIn(luke)];
+    const other = await tab(r.context());
+    for (const page of [r, other, l]) await over(page);
+    await open(r, luke.name);
+    await open(l, rob.name);
+    const { since } = l;
+    for (let n = 1; Date.now() < since + T + 500; n += 1) {
+      await write(r, `written ${n}`);
+      await sees(r, `written ${n}`);
+      if (Date.now() < since + T - 1000) await sees(l, `written ${n}`);
+      if (n === 1) equal(await l.locator('.mine').count(), 0, 'messages of who only receives');
+      await pause(T / 4);
+    }
+    equal(await state(r), 'live', 'who wrote');
+    await until('the end of who only received', async () => (await state(l)) === 'ended', 1000);
+    for (const [where, text] of [['#cut-code', '1008'], ['#cut-reason', REASON]]) {
+      assert((await l.textContent(where)).includes(text), `${where} says ${text}`);
+    }
+    const count = (await shown(l)).length;
+
+    equal(await state(other), 'live', 'the other tab');
+    await r.click('#logout button');
+    await r.waitForURL(`${base}/login?logout`);
+    await until('the other tab to be cut', async () => (await state(other)) === 'ended', 1000);
+    equal(await other.textContent('#cut-code'), await l.textContent('#cut-code'), 'the code');
+    equal((await shown(l)).length, count, 'messages after the end');
+    await leave(r, l);
+  });
+}
 
 await browser.close();
 console.log(`${passed} passed, ${failed} failed`);
