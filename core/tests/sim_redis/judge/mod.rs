@@ -370,7 +370,12 @@ impl Judge {
         let hub = seat.hub;
         // Where it went is known, or that it lives under the new id was known already.
         let vouched = self.told[hub][id].executed;
-        if core::mem::take(&mut seat.renamed) || seat.doubted.is_some_and(|since| vouched >= Some(since)) {
+        let moved = self.fates[before].moved.filter(|(to, _)| *to == id).map(|(_, at)| at);
+        // What was heard of the old id is old, if somebody has come under the new one since.
+        let after_rename = moved.is_some() && vouched >= moved;
+        if core::mem::take(&mut seat.renamed)
+            || seat.doubted.is_some_and(|since| after_rename || vouched >= Some(since))
+        {
             seat.doubted = None;
         }
         self.inherit(hub, before, id);
@@ -545,6 +550,8 @@ impl Judge {
                 self.was_troubled(seat.hub, seat.arrived),
                 "client {n} is answered 503 at {now}, though all is well"
             ),
+            // HEAD_TIME, of a head that lay there unread.
+            408 if self.was_asleep(seat.hub, seat.arrived) => {}
             other => panic!("client {n} is answered {other}"),
         }
     }
