@@ -10,7 +10,8 @@
 //!
 //! It asks at most one question at a time. A notice that comes while a question is open may be younger than its answer,
 //! so the answer is not believed: it is asked again. Nothing ends on a guess, only on the store's word
-//! ([`Answer::Gone`], [`Answer::Vanished`]) or after [`Times::blind_ms`] without any word.
+//! ([`Answer::Gone`], [`Answer::Vanished`]), or if the store, without a word for [`Times::blind_ms`] and known to be away,
+//! has no answer to one more question: who slept through that time has not found it away.
 
 use super::pulse::Pulse;
 use super::{Answer, Cause, Detector};
@@ -131,10 +132,6 @@ impl Life {
         matches!(self.state, State::Alive | State::AliveHeld)
     }
 
-    fn is_unknown(&self) -> bool {
-        matches!(self.state, State::Unknown | State::UnknownHeld)
-    }
-
     /// Whether the open question is a [`Ask::Load`], or none is open and nobody has vouched for it.
     pub(crate) fn loading(&self) -> bool {
         self.state == State::Loading
@@ -220,9 +217,6 @@ impl Life {
 
     /// What time itself leads to at `now`.
     pub(crate) fn tick(&mut self, now: Instant, pulse: &mut Pulse, times: &Times) -> (Outcome, Option<Ask>) {
-        if self.is_unknown() && now.since(self.confirmed) >= times.blind_ms {
-            return (self.store_lost(now, times), None);
-        }
         let outcome = match self.state {
             State::Alive | State::AliveHeld if now >= self.deadline => {
                 self.why = Why::Deadline;
@@ -237,7 +231,10 @@ impl Life {
         let ask = match self.state {
             State::Loading => Some(Kind::Load),
             State::Suspect => Some(self.check(now, pulse, times)),
-            State::Unknown | State::UnknownHeld => (now >= self.retry_at(times)).then(|| self.check(now, pulse, times)),
+            State::Unknown | State::UnknownHeld => {
+                let asks = now >= self.retry_at(times) || self.is_blind(now, times);
+                asks.then(|| self.check(now, pulse, times))
+            }
             State::Alive if pulse.untold() && now >= self.touch_at(times) => {
                 self.why = Why::Touch;
                 Some(Kind::Touch)
@@ -255,13 +252,14 @@ impl Life {
     /// an interval later, where [`Times::looks`] says so, and whoever asks for touches sees to it.
     pub(crate) fn due(&self, pulse: &Pulse, times: &Times) -> Instant {
         let gate = if self.holds() { Instant::NEVER } else { self.deadline };
-        let blind = if self.is_unknown() { self.confirmed.after(times.blind_ms) } else { Instant::NEVER };
         if self.open.is_some() {
-            return gate.min(blind);
+            return gate;
         }
         match self.state {
             State::Loading | State::Suspect => Instant::default(),
-            State::Unknown | State::UnknownHeld => gate.min(self.retry_at(times)).min(blind),
+            State::Unknown | State::UnknownHeld => {
+                gate.min(self.retry_at(times)).min(self.confirmed.after(times.blind_ms))
+            }
             State::Alive | State::AliveHeld => {
                 let touch = if pulse.untold() { self.touch_at(times) } else { Instant::NEVER };
                 let touch = if self.is_looked_at(touch, times) { Instant::NEVER } else { touch };
@@ -345,11 +343,14 @@ impl Life {
                 }
                 match self.state {
                     State::Loading => (Outcome::Same, None),
-                    _ if now.since(self.confirmed) >= times.blind_ms => (self.store_lost(now, times), None),
+                    State::Unknown | State::UnknownHeld if self.is_blind(now, times) => {
+                        (self.store_lost(now, times), None)
+                    }
                     _ => {
                         self.state = if self.holds() { State::UnknownHeld } else { State::Unknown };
                         self.mark = now;
-                        (Outcome::Same, None)
+                        let ask = self.is_blind(now, times).then(|| self.check(now, pulse, times));
+                        (Outcome::Same, ask.map(|kind| self.ask(now, pulse, kind)))
                     }
                 }
             }
@@ -427,6 +428,11 @@ impl Life {
             _ => return Outcome::Same,
         };
         Outcome::Holds
+    }
+
+    /// Whether the store has said nothing about it for as long as it may be away.
+    fn is_blind(&self, now: Instant, times: &Times) -> bool {
+        now.since(self.confirmed) >= times.blind_ms
     }
 
     fn store_lost(&self, now: Instant, times: &Times) -> Outcome {

@@ -240,7 +240,28 @@ fn lost_store_passes_until_the_known_deadline_and_is_never_taken_for_the_end() {
         }
     }
     assert!(held && !life.passes(at(now)));
-    assert!(matches!(life.tick(at(300_000)).0, Outcome::Ended { cause: Cause::StoreLost, .. }));
+    assert_eq!(life.tick(at(300_000)), (Outcome::Same, Some(Ask::Touch { age_ms: 299_000 })));
+    let (outcome, _) = life.answer(at(300_001), &Answer::Lost);
+    assert_eq!(outcome, Outcome::Ended { cause: Cause::StoreLost, detector: Detector::Sweep, late_ms: 1 });
+}
+
+#[test]
+fn who_slept_for_long_asks_before_it_takes_the_store_for_lost() {
+    // Asked before, and the answer was read too late to count.
+    let mut life = bound(3_600_000);
+    assert!(life.sweep(at(10)).is_some());
+    assert_eq!(life.answer(at(500_000), &Answer::Lost), (Outcome::Same, Some(Ask::Check)));
+    assert!(life.passes(at(500_001)));
+    assert_eq!(life.answer(at(500_002), &alive(3_600_000)), (Outcome::Same, None));
+    assert!(life.passes(at(500_003)));
+    // Away before as well.
+    let mut life = bound(3_600_000);
+    assert!(life.sweep(at(10)).is_some());
+    assert_eq!(life.answer(at(20), &Answer::Lost), (Outcome::Same, None));
+    assert_eq!(life.tick(at(500_000)), (Outcome::Same, Some(Ask::Check)));
+    assert_eq!(life.life.due(&life.pulse, &TIMES), at(3_600_000), "nothing is due but the answer");
+    // And away still.
+    assert!(matches!(life.answer(at(500_001), &Answer::Lost).0, Outcome::Ended { cause: Cause::StoreLost, .. }));
 }
 
 #[test]
