@@ -97,6 +97,7 @@ impl Spring {
         let due = now.after(self.times.reply_ms);
         let Some(work) = self.works.get_mut(id.slot, id.generation) else { return };
         work.stage = stage;
+        work.entered = now;
         work.turn += 1;
         work.waits = 0;
         work.result = None;

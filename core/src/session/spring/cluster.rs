@@ -25,9 +25,8 @@ impl Spring {
         let (Some(read), Verdict::Alive(_), true) = (work.facts.whole(), verdict, self.scripts) else {
             return self.conclude(now, id, verdict);
         };
-        let age = work.age_ms(now);
-        let ttl = (read.max * 1_000).saturating_sub(age);
-        if work.facts.now.saturating_sub(age) <= read.last || read.max > 0 && ttl <= 0 {
+        let ttl = (read.max * 1_000).saturating_sub(work.age_ms(now));
+        if work.facts.now.saturating_sub(work.age_when_sent_ms()) <= read.last || read.max > 0 && ttl <= 0 {
             return self.conclude(now, id, verdict);
         }
         if read.max < 0 {
@@ -60,7 +59,7 @@ impl Spring {
         if let Some(read) = facts.whole()
             && read.max > 0
         {
-            let at = facts.now.saturating_sub(work.age_ms(now));
+            let at = facts.now.saturating_sub(work.age_when_sent_ms());
             let (before, due) = (read.last.saturating_add(read.max * 1_000), at.saturating_add(read.max * 1_000));
             let moved = minute(before) != minute(due);
             let mut commands = Vec::new();

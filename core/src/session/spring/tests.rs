@@ -214,6 +214,64 @@ fn r09_a_reply_that_is_read_too_late_is_lost_whether_or_not_its_timer_has_fired(
     }
 }
 
+/// A touch whose look is answered late tells of the activity all the same: Redis took the time when it looked.
+#[test]
+fn t06_a_touch_is_not_older_for_replies_that_take_long() {
+    let now = 1_795_359_300_000;
+    let max = values::write_integer(values::Form::Java, 60);
+    let last = values::write_long(values::Form::Java, now - 500);
+    let facts = |last: &'static [u8], max: &'static [u8]| {
+        [
+            Item::Int(now),
+            Item::Bulk(b"hash"),
+            Item::Int(360_000),
+            Item::Int(-3),
+            Item::Bulk(last),
+            Item::Bulk(last),
+            Item::Bulk(max),
+        ]
+    };
+    let (last, max): (&'static [u8], &'static [u8]) = (last.leak(), max.leak());
+    // On a Cluster, key by key.
+    let mut spring = ready(Config { cluster: true, ..indexed() });
+    spring.ask(at(10), Some(1), touch("a"));
+    for (call, _, args) in take(&mut spring).commands {
+        let call = call.expect("each is answered");
+        match &*args[0] {
+            "PTTL" => spring.reply(at(1_510), call, Reply::Int(59_500)),
+            "ZRANGE" => spring.reply(at(1_510), call, Reply::List(&[])),
+            _ => spring.reply(at(1_510), call, Reply::List(&facts(last, max))),
+        }
+    }
+    let out = take(&mut spring);
+    assert_eq!((out.answers, out.commands.len()), (vec![], 1));
+    assert!(out.commands[0].2.iter().any(|arg| arg == "58500"), "it lives until 60 s after the activity");
+    // In a transaction.
+    let mut spring = ready(Config { scripts: false, ..indexed() });
+    spring.connected(at(0), Connection::Transactions);
+    take(&mut spring);
+    spring.ask(at(10), Some(1), touch("a"));
+    for (call, _, args) in take(&mut spring).commands {
+        let Some(call) = call else { continue };
+        match &*args[0] {
+            "TIME" => spring.reply(at(1_510), call, Reply::List(&[Item::Int(now / 1_000), Item::Int(0)])),
+            "TYPE" => spring.reply(at(1_510), call, Reply::Bulk(b"hash")),
+            "HMGET" => {
+                spring.reply(at(1_510), call, Reply::List(&[Item::Bulk(last), Item::Bulk(last), Item::Bulk(max)]));
+            }
+            "PTTL" => spring.reply(at(1_510), call, Reply::Int(59_500)),
+            "ZRANGE" => spring.reply(at(1_510), call, Reply::List(&[])),
+            _ => spring.reply(at(1_510), call, Reply::Bulk(b"OK")),
+        }
+    }
+    let out = take(&mut spring);
+    let set = out.commands.iter().find(|(_, _, args)| args[0] == "HSET").expect("it is told of");
+    let told = values::write_long(values::Form::Java, now);
+    assert_eq!(set.2[3], String::from_utf8_lossy(&told));
+    let lives = out.commands.iter().find(|(_, _, args)| args[0] == "PEXPIRE" && args[1].contains(":expires:"));
+    assert_eq!(lives.expect("it lives as long as it says").2[2], "59500", "never less than it had");
+}
+
 #[test]
 fn r17_replies_over_a_limit_or_of_another_shape_are_lost_and_never_an_end() {
     let long = vec![b'x'; 1_025];

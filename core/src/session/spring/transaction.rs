@@ -167,7 +167,7 @@ impl Spring {
         let lives = matches!(work.facts.judge(self.layout), Verdict::Alive(_));
         let read = work.facts.whole();
         Ok(match (&work.op, read) {
-            (Op::Touch { id, .. }, Some(read)) if lives => self.plan_touch(work, id, read, work.age_ms(now)),
+            (Op::Touch { id, .. }, Some(read)) if lives => self.plan_touch(work, id, read, now),
             (Op::Create { id, principal, attributes }, _) if work.facts.kind == Kind::Nothing => {
                 let new = self.new_session(work.facts.now, principal.as_deref(), attributes).ok_or(Unwritable)?;
                 let ttl = self.lifetime_ms() as i64;
@@ -195,10 +195,12 @@ impl Spring {
         })
     }
 
-    fn plan_touch(&self, work: &Work, id: &str, read: Read, age: i64) -> Option<Plan> {
+    fn plan_touch(&self, work: &Work, id: &str, read: Read, now: Instant) -> Option<Plan> {
         let facts = &work.facts;
+        let age = work.age_when_sent_ms();
         let at = facts.now.saturating_sub(age);
-        let ttl = (read.max * 1_000).saturating_sub(age);
+        let (wanted, ttl) =
+            ((read.max * 1_000).saturating_sub(age), (read.max * 1_000).saturating_sub(work.age_ms(now)));
         if at <= read.last || read.max > 0 && ttl <= 0 {
             return None;
         }
@@ -207,14 +209,14 @@ impl Spring {
         if read.max < 0 {
             plan.writes.push(on_key("PERSIST", hash, &[]));
         } else {
-            let left = self.raise(&mut plan.writes, hash, facts.hash_ttl, ttl + self.grace());
+            let left = self.raise(&mut plan.writes, hash, facts.hash_ttl, wanted + self.grace(), ttl + self.grace());
             plan.left = u64::try_from(left).ok();
         }
         plan.marked = Some(plan.writes.len());
         let last = values::write_long(read.form, at);
         plan.writes.push(on_key("HSET", hash, &[b"lastAccessedTime", &last]));
         if read.max > 0 && self.layout != Layout::Plain {
-            let left = self.raise(&mut plan.writes, shadow, facts.shadow_ttl, ttl);
+            let left = self.raise(&mut plan.writes, shadow, facts.shadow_ttl, wanted, ttl);
             plan.left = u64::try_from(left).ok();
             let (before, due) = (read.last + read.max * 1_000, at + read.max * 1_000);
             if work.sorted.is_none() && minute(before) != minute(due) {
@@ -245,7 +247,7 @@ impl Spring {
         if read.max < 0 {
             writes.push(on_key("PERSIST", hash, &[]));
         } else {
-            left = self.raise(&mut writes, hash, facts.hash_ttl, ttl + self.grace());
+            left = self.raise(&mut writes, hash, facts.hash_ttl, ttl + self.grace(), ttl + self.grace());
         }
         if self.layout != Layout::Plain {
             if facts.shadow_ttl >= -1 {
@@ -253,7 +255,7 @@ impl Spring {
             }
             self.unfile(&mut writes, work, read, from);
             if read.max > 0 {
-                left = self.raise(&mut writes, shadow, facts.shadow_ttl, ttl);
+                left = self.raise(&mut writes, shadow, facts.shadow_ttl, ttl, ttl);
                 self.file(&mut writes, work, read.form, to, facts.now + ttl, ttl);
             }
             let (leaves, enters) = self.indexes(work, principal);
@@ -288,11 +290,13 @@ impl Spring {
         Plan { writes, left: None, marked: None }
     }
 
-    /// Never shortens, never makes; how long it lives then.
-    fn raise(&self, writes: &mut Vec<Command>, key: [&[u8]; 3], left: i64, ttl: i64) -> i64 {
-        if left != -1 && !(0..ttl).contains(&left) {
+    /// Never shortens, never makes; how long it lives then. `left` is what it had when it was looked at, `wanted` what it
+    /// should have had at that time, and `ttl` what that is by now.
+    fn raise(&self, writes: &mut Vec<Command>, key: [&[u8]; 3], left: i64, wanted: i64, ttl: i64) -> i64 {
+        if left != -1 && !(0..wanted).contains(&left) {
             return left;
         }
+        let ttl = ttl.max(left);
         writes.push(self.pexpire(key, ttl));
         ttl
     }

@@ -27,6 +27,8 @@ pub(super) struct Work {
     /// Until when what it waits for may take.
     pub(super) due: Instant,
     pub(super) stage: Stage,
+    /// When it entered that: when what it waits for was sent.
+    pub(super) entered: Instant,
     /// Replies that are still to come.
     pub(super) waits: u32,
     /// Replies to an earlier turn are void.
@@ -138,6 +140,7 @@ impl Work {
             asked: now,
             due,
             stage: Stage::Queued,
+            entered: now,
             waits: 0,
             turn: 0,
             second: false,
@@ -153,6 +156,12 @@ impl Work {
             marked: None,
             copy: Vec::new(),
         }
+    }
+
+    /// How long ago the activity was when the step was sent whose replies are there. Redis took its own time somewhere
+    /// between then and now: against that, what the replies took does not make the activity any older.
+    pub(super) fn age_when_sent_ms(&self) -> i64 {
+        self.age_ms(self.entered)
     }
 
     /// How long ago the activity was that a touch tells of.
