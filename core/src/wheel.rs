@@ -72,14 +72,21 @@ impl Wheel {
         self.link(slot, tick, self.level_of(tick).max(self.sorting));
     }
 
+    #[cfg(test)]
     /// When this slot's entry fires; [`Instant::NEVER`] if it has none.
     pub(crate) fn armed(&self, slot: u32) -> Instant {
         let node = self.nodes.get(slot).filter(|node| node.is_armed());
         node.map_or(Instant::NEVER, |node| Instant::from_millis(node.tick() * TICK_MS))
     }
 
+    /// Whether this slot's entry fires as soon as it would if it were armed for `due`.
+    pub(crate) fn is_armed_by(&self, slot: u32, due: Instant) -> bool {
+        self.nodes.get(slot).is_some_and(|node| node.is_armed() && node.tick() <= tick_from(due))
+    }
+
     /// The next slot that is due by `now`. Each answer and each entry sorted takes 1 from `budget`; at 0 it answers
     /// `None` although something may be left. A `now` earlier than one before is harmless: time stands still.
+    #[inline]
     pub(crate) fn pop(&mut self, now: Instant, budget: &mut usize) -> Option<u32> {
         let target = tick_until(now).max(self.current);
         if target < self.quiet_until {
@@ -89,6 +96,7 @@ impl Wheel {
         self.pop_due(target, budget)
     }
 
+    #[cold]
     fn pop_due(&mut self, target: u64, budget: &mut usize) -> Option<u32> {
         while let Some(left) = budget.checked_sub(1) {
             if let Some(slot) = self.take_first(self.sorting) {

@@ -363,3 +363,75 @@ fn asked(server: &mut Server) -> Vec<CallId> {
 }
 
 const COOKIE: &str = "Cookie: SESSION=YWJj\r\n";
+
+// --- what was written when something was due
+
+#[test]
+fn who_takes_something_when_it_would_be_too_late_is_in_time() {
+    for part in [1, 7, usize::MAX] {
+        let mut server = Server::default();
+        let cookie = server.log_in("rob");
+        let socket = subscribed(&mut server, &cookie);
+        server.frames(socket);
+        server.stall(socket, 0);
+        publish(&mut server);
+        // SEND_TIME is over while the embedder writes, and nobody has told the hub yet.
+        let waiting: Vec<u8> = server.hub.output(socket).flatten().copied().collect();
+        let len = part.min(waiting.len());
+        server.jump_to(server.passed_ms() + START_MS + 10_020);
+        let now = server.now();
+        server.hub.handle(now, Event::Sent { socket, len });
+        server.unstall(socket);
+        let frames = wire::frames(&[&waiting[..len], &server.output(socket)].concat());
+        assert!(matches!(&frames[..], [message] if message.is_message()), "{len} of {}: {frames:?}", waiting.len());
+        assert!(!server.is_closed(socket));
+    }
+}
+
+#[test]
+fn what_was_taken_is_not_taken_from_the_close_that_is_due() {
+    let mut server = Server::with(|config| config.limits.first_message_ms = 30_000);
+    let cookie = server.log_in("rob");
+    let socket = server.ws("/stomp", &cookie);
+    server.leave_pings(socket);
+    server.stall(socket, 0);
+    server.wait(26_000);
+    let ping: Vec<u8> = server.hub.output(socket).flatten().copied().collect();
+    assert_eq!(ping, b"\x89\x00");
+    // FIRST_MSG.
+    server.jump_to(server.passed_ms() + START_MS + 6_000);
+    let now = server.now();
+    server.hub.handle(now, Event::Sent { socket, len: ping.len() });
+    server.unstall(socket);
+    let frames = server.frames(socket);
+    assert!(matches!(&frames[..], [close] if close.close().is_some()), "{frames:?}");
+}
+
+#[test]
+fn what_several_sockets_took_is_noted_before_anything_comes_of_it() {
+    let mut server = server();
+    let cookie = server.log_in("rob");
+    let sockets = [(); 3].map(|()| subscribed(&mut server, &cookie));
+    near(&mut server, 1);
+    for socket in sockets {
+        server.frames(socket);
+        // It is looked at from the middle of a frame on.
+        server.leave_pings(socket);
+        server.stall(socket, 0);
+    }
+    assert_eq!(publish(&mut server), 3);
+    let waiting = sockets.map(|socket| server.hub.output(socket).flatten().copied().collect::<Vec<u8>>());
+    let sent: Vec<_> = sockets.into_iter().zip(&waiting).map(|(socket, bytes)| (socket, bytes.len() - 1)).collect();
+    server.jump_to(DEADLINE_MS + 20);
+    let now = server.now();
+    server.hub.sent(now, &sent);
+    for ((socket, len), waiting) in sent.into_iter().zip(&waiting) {
+        server.unstall(socket);
+        let frames = wire::frames(&[&waiting[..len], &server.output(socket)].concat());
+        assert!(
+            matches!(&frames[..], [message, close] if message.is_message()
+                && close.close() == Some((1008, SESSION_ENDED.to_owned()))),
+            "{frames:?}"
+        );
+    }
+}

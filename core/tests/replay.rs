@@ -151,6 +151,7 @@ fn all_inputs_come_out_as_they_went_in() {
         "open",
         "open full",
         "received",
+        "took",
         "sent",
         "closed",
         "activity",
@@ -271,6 +272,8 @@ fn everything(server: &mut Server) -> (String, Vec<SocketId>) {
     let raw = server.ws("/echo", "");
     server.hub.send(now(server), client, Payload::Text("for raw clients"));
     server.hub.send(now(server), client, Payload::Binary(b"\xff"));
+    let both = [rob, raw].map(|socket| (socket, server.hub.output(socket).map(<[u8]>::len).sum()));
+    server.hub.sent(now(server), &both);
     server.hub.handle(now(server), Event::NoticesLost);
     server.hub.handle(now(server), Event::NoticesOn);
     for notice in [Notice::Expired, Notice::Deleted, Notice::Renamed { to: "x" }] {

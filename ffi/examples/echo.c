@@ -21,11 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_FDS = 65536, BATCH = 64, SLICES = 16, MESSAGE = 16 << 20 };
+enum { MOST_FDS = 65536, BATCH = 256, SLICES = 16, MESSAGE = 16 << 20 };
 static tethered_hub *hub;
 static uint64_t sockets[MOST_FDS]; /* by descriptor: the hub's id */
 static uint32_t wanted[MOST_FDS];  /* and what epoll watches it for */
 static int epoll;
+static tethered_now moment; /* when epoll returned: one look at the clock for all that it tells */
 static volatile sig_atomic_t stopped;
 
 static void stop(int signal) { stopped = signal; }
@@ -34,16 +35,14 @@ static void fail(int32_t status) { fprintf(stderr, "tethered: %s\n", tethered_st
 
 static tethered_now now(void) {
   struct timespec mono, wall;
-  clock_gettime(CLOCK_MONOTONIC, &mono);
-  clock_gettime(CLOCK_REALTIME, &wall);
+  clock_gettime(CLOCK_MONOTONIC, &mono), clock_gettime(CLOCK_REALTIME, &wall);
   return (tethered_now){(uint64_t)mono.tv_sec * 1000 + (uint64_t)mono.tv_nsec / 1000000,
                         (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000};
 }
 
+/* Sockets are watched for edges. Each call has epoll look anew, and tell of what is there already. */
 static void watch(int fd, int operation, uint32_t events) {
-  struct epoll_event event = {.events = events, .data = {.fd = fd}};
-  if (operation == EPOLL_CTL_MOD && wanted[fd] == events) return;
-  wanted[fd] = events;
+  struct epoll_event event = {.events = wanted[fd] = events, .data = {.fd = fd}};
   if (epoll_ctl(epoll, operation, fd, &event)) die("epoll_ctl");
 }
 
@@ -55,16 +54,17 @@ static void accept_all(int listener) {
     if (fd < 0) return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     tethered_peer peer = {.token = (uint64_t)fd, .address = {(const uint8_t *)&from.sin_addr, 4}};
-    if (fd >= MOST_FDS || tethered_open(hub, now(), &peer, sizeof peer, &sockets[fd])) close(fd);
-    else watch(fd, EPOLL_CTL_ADD, EPOLLIN);
+    if (fd >= MOST_FDS || tethered_open(hub, moment, &peer, sizeof peer, &sockets[fd])) close(fd);
+    else watch(fd, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP | EPOLLET);
   }
 }
 
-static void read_in(int fd) {
+static void read_in(int fd, uint32_t events) {
   static uint8_t buffer[65536]; /* one for all */
-  ssize_t got = read(fd, buffer, sizeof buffer);
-  if (got > 0) tethered_received(hub, now(), sockets[fd], buffer, (size_t)got);
-  else if (got == 0 || (errno != EAGAIN && errno != EINTR)) tethered_closed(hub, now(), sockets[fd]);
+  ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+  if (got > 0) tethered_received(hub, moment, sockets[fd], buffer, (size_t)got);
+  else if (got == 0 || (errno != EAGAIN && errno != EINTR)) tethered_closed(hub, moment, sockets[fd]);
+  if (got == sizeof buffer || (got > 0 && events != EPOLLIN)) watch(fd, EPOLL_CTL_MOD, wanted[fd]); /* there may be more */
 }
 
 static void write_out(int fd) {
@@ -72,12 +72,14 @@ static void write_out(int fd) {
   size_t count;
   ssize_t written = 0;
   while ((count = tethered_output(hub, sockets[fd], slices, SLICES)) > 0) {
-    written = writev(fd, (const struct iovec *)(const void *)slices, (int)count);
+    written = count == 1 ? send(fd, slices[0].ptr, slices[0].len, MSG_NOSIGNAL) /* for one it is cheaper than writev */
+                         : writev(fd, (const struct iovec *)(const void *)slices, (int)count);
     if (written < 0) break;
-    tethered_sent(hub, now(), sockets[fd], (size_t)written);
+    tethered_sent(hub, moment, sockets[fd], (size_t)written);
   }
-  if (written < 0 && errno != EAGAIN && errno != EINTR) tethered_closed(hub, now(), sockets[fd]);
-  watch(fd, EPOLL_CTL_MOD, written < 0 ? wanted[fd] | EPOLLOUT : wanted[fd] & ~(uint32_t)EPOLLOUT);
+  if (written < 0 && errno != EAGAIN && errno != EINTR) tethered_closed(hub, moment, sockets[fd]);
+  uint32_t events = written < 0 ? wanted[fd] | EPOLLOUT : wanted[fd] & ~(uint32_t)EPOLLOUT;
+  if (events != wanted[fd]) watch(fd, EPOLL_CTL_MOD, events);
 }
 
 /* Does what there is to do, and returns for how long there will be nothing, in milliseconds; -1: for ever. */
@@ -90,17 +92,16 @@ static int act(void) {
       const tethered_action *a = &actions[i];
       int fd = (int)a->token;
       switch (a->kind) {
+      case TETHERED_DELIVER: tethered_send(hub, moment, a->id, a->flags, a->data); break;
       case TETHERED_WRITE: write_out(fd); break;
       case TETHERED_READING: watch(fd, EPOLL_CTL_MOD, (wanted[fd] & ~(uint32_t)EPOLLIN) | (a->flags ? EPOLLIN : 0)); break;
       case TETHERED_SHUTDOWN: shutdown(fd, SHUT_WR); break;
-      case TETHERED_CLOSE: close(fd); break;
-      case TETHERED_DELIVER: tethered_send(hub, now(), a->id, a->flags, a->data); break;
-      default: break;
+      case TETHERED_CLOSE: close(fd);
       }
     }
   if (count < 0) fail(count);
-  uint64_t time = now().mono_ms;
-  return deadline == UINT64_MAX ? -1 : deadline <= time ? 0 : deadline - time > 60000 ? 60000 : (int)(deadline - time);
+  uint64_t left = deadline - now().mono_ms;
+  return deadline == UINT64_MAX ? -1 : left > deadline ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
 static int listen_on(int port) {
@@ -125,22 +126,21 @@ int main(int argc, char **argv) {
   sigset_t signals, waiting;
   if (argc > 2) config.toml = (tethered_slice){(const uint8_t *)argv[2], strlen(argv[2])}; /* see tethered_config_parse */
   if (getrandom(seed, sizeof seed, 0) != sizeof seed) die("getrandom");
-  int32_t status = tethered_hub_new(&config, sizeof config, seed, now(), &hub);
+  int32_t status = tethered_hub_new(&config, sizeof config, seed, moment = now(), &hub);
   if (status) fail(status);
   signal(SIGPIPE, SIG_IGN);
   sigfillset(&signals), sigprocmask(SIG_BLOCK, &signals, &waiting); /* but while epoll waits, so that none is missed */
   sigaction(SIGTERM, &stopping, NULL), sigaction(SIGINT, &stopping, NULL);
   int listener = listen_on(argc > 1 ? atoi(argv[1]) : 9001);
-  epoll = epoll_create1(EPOLL_CLOEXEC);
-  watch(listener, EPOLL_CTL_ADD, EPOLLIN);
+  epoll = epoll_create1(EPOLL_CLOEXEC), watch(listener, EPOLL_CTL_ADD, EPOLLIN);
   while (!stopped) {
     int count = epoll_pwait(epoll, events, BATCH, act(), &waiting);
     if (count < 0 && errno != EINTR) die("epoll_pwait");
-    tethered_tick(hub, now());
+    tethered_tick(hub, moment = now());
     for (int i = 0; i < count; i++) {
       int fd = events[i].data.fd;
       if (fd == listener) accept_all(listener);
-      else if (events[i].events & ~(uint32_t)EPOLLOUT) read_in(fd);
+      else if (events[i].events & ~(uint32_t)EPOLLOUT) read_in(fd, events[i].events);
       if (fd != listener && events[i].events & EPOLLOUT) write_out(fd);
     }
   }

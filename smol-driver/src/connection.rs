@@ -41,6 +41,10 @@ pub(crate) struct Connections {
     line: VecDeque<usize>,
     dirty: Vec<usize>,
     buffer: Box<[u8]>,
+    /// What was read into it, in that order, with the length; `None`: that is the end of the socket.
+    came: Vec<(SocketId, Option<usize>)>,
+    /// What was written, and is still to be told.
+    taken: Vec<(SocketId, usize)>,
 }
 
 impl Connections {
@@ -49,7 +53,9 @@ impl Connections {
             all: Slab::new(),
             line: VecDeque::new(),
             dirty: Vec::new(),
-            buffer: vec![0; TURN_BYTES].into_boxed_slice(),
+            buffer: vec![0; TURN_BYTES + BATCH_BYTES].into_boxed_slice(),
+            came: Vec::with_capacity(AT_ONCE),
+            taken: Vec::with_capacity(AT_ONCE),
         }
     }
 
@@ -106,35 +112,48 @@ impl Connections {
         }
     }
 
-    /// Reads once from each socket whose turn it is, as long as that is not too much for one turn of the server.
+    /// Reads once from each socket whose turn it is, as long as that is not too much for one turn of the server. Some are
+    /// read before what came is handled: each of the two then finds the processor's caches as it left them.
     pub(crate) fn read(&mut self, hub: &mut Hub, now: Now) {
-        let mut left = BATCH_BYTES;
-        for _ in 0..self.line.len() {
-            let Some(token) = self.line.pop_front() else { break };
-            left = left.saturating_sub(self.read_one(hub, now, token));
-            if left == 0 {
-                break;
+        let (mut turns, mut left) = (self.line.len(), BATCH_BYTES);
+        while turns > 0 && left > 0 {
+            let mut filled = 0;
+            while turns > 0 && filled + TURN_BYTES <= self.buffer.len() && self.came.len() < AT_ONCE {
+                turns -= 1;
+                let Some(token) = self.line.pop_front() else { break };
+                filled += self.read_one(token, filled);
             }
+            let mut rest = &mut *self.buffer;
+            for (socket, came) in self.came.drain(..) {
+                let Some(len) = came else {
+                    hub.handle(now, Event::Closed { socket });
+                    continue;
+                };
+                let (bytes, behind) = rest.split_at_mut(len);
+                rest = behind;
+                hub.handle(now, Event::Received { socket, bytes });
+            }
+            left = left.saturating_sub(filled);
         }
     }
 
-    fn read_one(&mut self, hub: &mut Hub, now: Now, token: usize) -> usize {
+    /// Reads from one socket to this place in the buffer. Returns how much.
+    fn read_one(&mut self, token: usize, at: usize) -> usize {
         let Some(it) = self.all.get_mut(token) else { return 0 };
         it.in_line = false;
         if !it.readable || !it.reading || it.ended {
             return 0;
         }
-        match it.stream.get().read(&mut self.buffer) {
+        match it.stream.get().read(&mut self.buffer[at..at + TURN_BYTES]) {
             Ok(len @ 1..) => {
-                let id = it.id;
-                if len == self.buffer.len() || it.ending {
+                self.came.push((it.id, Some(len)));
+                if len == TURN_BYTES || it.ending {
                     self.line_up(token);
                 } else {
                     // A short read: the next byte makes the socket readable anew (epoll(7), on edges).
                     it.readable = false;
                     it.stream.drained();
                 }
-                hub.handle(now, Event::Received { socket: id, bytes: &mut self.buffer[..len] });
                 len
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -148,7 +167,7 @@ impl Connections {
             }
             Ok(0) | Err(_) => {
                 it.ended = true;
-                hub.handle(now, Event::Closed { socket: it.id });
+                self.came.push((it.id, None));
                 0
             }
         }
@@ -164,15 +183,44 @@ impl Connections {
         }
     }
 
-    /// Writes what there is for the sockets that have output. Returns whether there were any.
+    /// Writes what there is for the sockets that have output. Returns whether there were any. As with reading, some are
+    /// written to before the hub is told.
     pub(crate) fn write(&mut self, hub: &mut Hub, now: Now) -> bool {
+        let any = !self.dirty.is_empty();
         let mut dirty = std::mem::take(&mut self.dirty);
-        let any = !dirty.is_empty();
-        for token in dirty.drain(..) {
-            if let Some(it) = self.all.get_mut(token) {
-                it.dirty = false;
-                it.write(hub, now);
+        let mut failed = Vec::new();
+        while !dirty.is_empty() {
+            for tokens in dirty.chunks(AT_ONCE) {
+                for &token in tokens {
+                    let Some(it) = self.all.get_mut(token) else { continue };
+                    it.dirty = false;
+                    match write_some(it.stream.get(), hub, it.id) {
+                        Wrote::Nothing => {}
+                        Wrote::All { len } => self.taken.push((it.id, len)),
+                        Wrote::Some { len } => {
+                            self.taken.push((it.id, len));
+                            it.dirty = true;
+                            self.dirty.push(token);
+                        }
+                        Wrote::Short { len } => {
+                            self.taken.push((it.id, len));
+                            it.blocked = true;
+                            it.stream.blocked();
+                        }
+                        Wrote::Failed => {
+                            it.ended = true;
+                            failed.push(it.id);
+                        }
+                    }
+                }
+                hub.sent(now, &self.taken);
+                self.taken.clear();
+                for socket in failed.drain(..) {
+                    hub.handle(now, Event::Closed { socket });
+                }
             }
+            dirty.clear();
+            std::mem::swap(&mut dirty, &mut self.dirty);
         }
         self.dirty = dirty;
         any
@@ -212,28 +260,6 @@ impl Connections {
             && !std::mem::replace(&mut it.in_line, true)
         {
             self.line.push_back(token);
-        }
-    }
-}
-
-impl Connection {
-    fn write(&mut self, hub: &mut Hub, now: Now) {
-        let socket = self.id;
-        loop {
-            match write_some(self.stream.get(), hub, socket) {
-                Wrote::Nothing => return,
-                Wrote::All { len } => return hub.handle(now, Event::Sent { socket, len }),
-                Wrote::Some { len } => hub.handle(now, Event::Sent { socket, len }),
-                Wrote::Short { len } => {
-                    self.blocked = true;
-                    self.stream.blocked();
-                    return hub.handle(now, Event::Sent { socket, len });
-                }
-                Wrote::Failed => {
-                    self.ended = true;
-                    return hub.handle(now, Event::Closed { socket });
-                }
-            }
         }
     }
 }
@@ -296,6 +322,8 @@ fn retry(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 const TURN_BYTES: usize = 64 * 1024;
 /// Bytes that are read before what came of them is written.
 const BATCH_BYTES: usize = 256 * 1024;
+/// How many sockets are read before what came is handled, or written to before that is told.
+const AT_ONCE: usize = 256;
 /// Slices that one write takes.
 const SLICES: usize = 64;
 

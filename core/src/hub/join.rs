@@ -216,7 +216,9 @@ impl Hub {
             return None;
         }
         let payload = Bytes::copy_from_slice(payload);
-        self.sent(slot, len);
+        if self.took(slot, self.now.mono, len) {
+            self.took_all(slot);
+        }
         if self.sockets.get(slot, socket.generation()).is_some_and(|at| at.unsent() > 0) {
             self.actions.push_front(Action::Write { socket, token });
         }

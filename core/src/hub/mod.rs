@@ -111,6 +111,8 @@ pub struct Hub {
     /// How far a drain has come.
     drained: Option<u32>,
     buffered: usize,
+    /// Sockets that took all there was, while it is being said what others took.
+    emptied: VecDeque<SocketId>,
     notices_on: bool,
     doubts: Option<sessions::Doubts>,
     /// When each open call counts as lost, in order.
@@ -181,6 +183,7 @@ impl Hub {
             published: 0,
             drained: None,
             buffered: 0,
+            emptied: VecDeque::new(),
             notices_on: config.store == Store::Memory,
             doubts: None,
             overdue: VecDeque::new(),
@@ -218,6 +221,9 @@ impl Hub {
 
     /// Something happened.
     pub fn handle(&mut self, now: Now, event: Event<'_>) {
+        if let Event::Sent { socket, len } = event {
+            return self.sent(now, &[(socket, len)]);
+        }
         self.recording(|record| record.event(now, &event));
         if let Event::Activity { client } = event
             && now.mono <= self.now.mono
@@ -230,11 +236,6 @@ impl Hub {
             Event::Received { socket, bytes } => {
                 if let Some(slot) = self.live(socket).filter(|slot| !self.is_elsewhere(*slot)) {
                     self.received(slot, bytes);
-                }
-            }
-            Event::Sent { socket, len } => {
-                if let Some(slot) = self.live(socket).filter(|slot| !self.is_elsewhere(*slot)) {
-                    self.sent(slot, len);
                 }
             }
             Event::Closed { socket } => {
@@ -262,9 +263,37 @@ impl Hub {
             Event::NoticesOn if self.spring.is_none() => self.notices(true),
             Event::NoticesLost if self.spring.is_none() => self.notices(false),
             Event::NoticesOn | Event::NoticesLost => {}
-            Event::Tick => {}
+            Event::Tick | Event::Sent { .. } => {}
         }
         self.finish();
+    }
+
+    /// Several sockets took bytes of [`output`](Self::output): as [`Event::Sent`] for each, with how many. Who writes to
+    /// many sockets may so write to all of them first; nothing else is to be handed in meanwhile.
+    pub fn sent(&mut self, now: Now, sent: &[(SocketId, usize)]) {
+        let Some(((last, taken), others)) = sent.split_last() else { return };
+        for (socket, len) in others {
+            self.recording(|record| record.sent(now, *socket, *len, true));
+            self.note_sent(now, *socket, *len);
+        }
+        self.recording(|record| record.sent(now, *last, *taken, false));
+        self.note_sent(now, *last, *taken);
+        self.begin(now);
+        while let Some(socket) = self.emptied.pop_front() {
+            if let Some(slot) = self.live(socket) {
+                self.took_all(slot);
+            }
+        }
+        self.finish();
+    }
+
+    /// What was written is written, whatever is due by now: it is not to be taken from what comes of that.
+    fn note_sent(&mut self, now: Now, socket: SocketId, len: usize) {
+        if let Some(slot) = self.live(socket).filter(|slot| !self.is_elsewhere(*slot))
+            && self.took(slot, now.mono.max(self.now.mono), len)
+        {
+            self.emptied.push_back(socket);
+        }
     }
 
     /// The next thing to be done, or `None`: wait until [`next_deadline`](Self::next_deadline) or the next event.
@@ -283,8 +312,8 @@ impl Hub {
 
     /// What waits to be written on a socket, oldest first: for `writev`. It is what may cross at the time of the last
     /// call: who comes in a later millisecond, such as with a socket that can be written at last, hands in
-    /// [`Event::Tick`] first. Say with [`Event::Sent`] what was taken, before anything else is handed in: what waits may
-    /// be dropped when a client ends, and what was taken cannot be had back.
+    /// [`Event::Tick`] first. Say with [`Event::Sent`] what was taken, or with [`sent`](Self::sent) what several took, before
+    /// anything else is handed in: what waits may be dropped when a client ends, and what was taken cannot be had back.
     /// Who writes later copies it, says so at once, and shuts or closes only after the copy is written.
     pub fn output(&self, socket: SocketId) -> impl Iterator<Item = &[u8]> {
         self.sockets

@@ -8,6 +8,7 @@ use super::closing::Code;
 use super::socket::{Mark, Role};
 use super::{Action, Hub};
 use crate::session::Cause;
+use crate::time::Instant;
 use crate::ws;
 
 impl Hub {
@@ -57,7 +58,7 @@ impl Hub {
             self.stats.slow += 1;
             return self.close_client_of(slot, Cause::Slow, Code::Slow);
         }
-        if self.now.mono.after(self.config.limits.send_time_ms) < self.wheel.armed(slot) {
+        if !self.wheel.is_armed_by(slot, self.now.mono.after(self.config.limits.send_time_ms)) {
             self.arm_socket(slot);
         }
         self.raise_write(slot);
@@ -92,20 +93,24 @@ impl Hub {
         }
     }
 
-    /// The socket took some of its output.
-    pub(super) fn sent(&mut self, slot: u32, len: usize) {
-        let now = self.now.mono;
-        let Some(socket) = self.sockets.slot_mut(slot) else { return };
-        let Some(cold) = &mut socket.cold else { return };
+    /// The socket took some of its output: only the count. Returns whether that was all.
+    pub(super) fn took(&mut self, slot: u32, now: Instant, len: usize) -> bool {
+        let Some(socket) = self.sockets.slot_mut(slot) else { return false };
+        let Some(cold) = &mut socket.cold else { return false };
         let taken = cold.output.advance(now, len);
         let left = cold.output.len();
         self.buffered = self.buffered.saturating_sub(taken);
         self.stats.sent_bytes += taken as u64;
         socket.marks.set(Mark::Blocked, left > 0);
-        if left > 0 {
-            return;
-        }
-        socket.write_raised = false;
+        socket.write_raised &= left > 0;
+        left == 0
+    }
+
+    /// What comes of it that the socket took all, unless there is more by now.
+    pub(super) fn took_all(&mut self, slot: u32) {
+        let now = self.now.mono;
+        let Some(socket) = self.sockets.slot_mut(slot) else { return };
+        let Some(cold) = socket.cold.as_mut().filter(|cold| cold.output.is_empty()) else { return };
         if let Some(pong) = cold.pong.take() {
             self.write(slot, |bytes| ws::write_frame(bytes, true, ws::Opcode::Pong, &pong));
             return;

@@ -19,6 +19,7 @@
 //! 2026-11-22T14:03:08.102Z 355 taken=1 sent 0.1 76
 //! ```
 //!
+//! (`took` instead of `sent`: of several sockets told of in one turn, one that is not the last.)
 //! Both clocks; how many actions were taken since the line before, if any were; then the input. An id is its
 //! slot and its generation. Texts are in quotes, with `\"`, `\\`, `\r`, `\n`, `\t`, `\0` and `\xHH`; bytes too, or, where
 //! that would double them, behind `=` in Base64 without padding. `config` is a digest of the [`Config`], which is not in it.
@@ -145,7 +146,7 @@ impl Hub {
                 see(self, Played::Action(action));
             }
         }
-        if let Input::Sent { socket, len } = line.input {
+        if let Input::Sent { socket, len, .. } = line.input {
             let bytes = self.output(socket).flatten().copied().take(len).collect();
             see(self, Played::Written { socket, bytes });
         }
@@ -177,7 +178,11 @@ impl Hub {
             Input::Received { socket, bytes } => {
                 self.handle(now, Event::Received { socket: *socket, bytes: &mut bytes.clone() });
             }
-            Input::Sent { socket, len } => self.handle(now, Event::Sent { socket: *socket, len: *len }),
+            Input::Sent { socket, len, more: true } => {
+                self.recording(|record| record.sent(now, *socket, *len, true));
+                self.note_sent(now, *socket, *len);
+            }
+            Input::Sent { socket, len, more: false } => self.handle(now, Event::Sent { socket: *socket, len: *len }),
             Input::Closed { socket } => self.handle(now, Event::Closed { socket: *socket }),
             Input::Activity { client } => self.handle(now, Event::Activity { client: *client }),
             Input::Answered { call, answer } => {

@@ -215,7 +215,7 @@ impl Explainer {
     /// An input that is about this socket, or its session.
     fn input(&mut self, line: &Line) {
         match &line.input {
-            Input::Sent { socket, len } if *socket == self.socket => {
+            Input::Sent { socket, len, .. } if *socket == self.socket => {
                 self.sent += (*len).min(self.output.saturating_sub(self.sent));
             }
             Input::Closed { socket } if *socket == self.socket => {

@@ -27,33 +27,107 @@ pub struct Line {
 
 #[derive(Debug)]
 pub(super) enum Input {
-    Begin { version: u64, seed: [u8; 16], config: u64 },
-    Open { open: Open, socket: Option<SocketId> },
-    Ask { ask: Box<Asked>, socket: Option<SocketId> },
-    Join { join: Box<Joining>, joined: Option<Joined> },
-    Message { client: ClientId, kind: Kind, bytes: Vec<u8> },
-    Received { socket: SocketId, bytes: Vec<u8> },
-    Sent { socket: SocketId, len: usize },
-    Closed { socket: SocketId },
-    Activity { client: ClientId },
-    Answered { call: CallId, answer: Answer },
-    Reply { call: CallId, reply: Kept },
-    Notification { node: u32, channel: Vec<u8>, payload: Vec<u8> },
-    Connected { connection: Connection },
-    Disconnected { connection: Connection },
-    Relayed { publication: Vec<u8> },
-    Notice { session: String, notice: Notice },
+    Begin {
+        version: u64,
+        seed: [u8; 16],
+        config: u64,
+    },
+    Open {
+        open: Open,
+        socket: Option<SocketId>,
+    },
+    Ask {
+        ask: Box<Asked>,
+        socket: Option<SocketId>,
+    },
+    Join {
+        join: Box<Joining>,
+        joined: Option<Joined>,
+    },
+    Message {
+        client: ClientId,
+        kind: Kind,
+        bytes: Vec<u8>,
+    },
+    Received {
+        socket: SocketId,
+        bytes: Vec<u8>,
+    },
+    /// `more`: another one was told of in the same turn.
+    Sent {
+        socket: SocketId,
+        len: usize,
+        more: bool,
+    },
+    Closed {
+        socket: SocketId,
+    },
+    Activity {
+        client: ClientId,
+    },
+    Answered {
+        call: CallId,
+        answer: Answer,
+    },
+    Reply {
+        call: CallId,
+        reply: Kept,
+    },
+    Notification {
+        node: u32,
+        channel: Vec<u8>,
+        payload: Vec<u8>,
+    },
+    Connected {
+        connection: Connection,
+    },
+    Disconnected {
+        connection: Connection,
+    },
+    Relayed {
+        publication: Vec<u8>,
+    },
+    Notice {
+        session: String,
+        notice: Notice,
+    },
     NoticesOn,
     NoticesLost,
     Tick,
-    Respond { socket: SocketId, response: Box<Response> },
-    Decide { client: ClientId, verdict: Verdict },
-    Publish { to: To, message: Message },
-    Announce { body: Vec<u8> },
-    Answer { client: ClientId, destination: String, subscription: String, message: Message },
-    Send { client: ClientId, payload: Payload },
-    End { who: Who, cause: Cause },
-    Close { client: ClientId, code: u16, reason: String },
+    Respond {
+        socket: SocketId,
+        response: Box<Response>,
+    },
+    Decide {
+        client: ClientId,
+        verdict: Verdict,
+    },
+    Publish {
+        to: To,
+        message: Message,
+    },
+    Announce {
+        body: Vec<u8>,
+    },
+    Answer {
+        client: ClientId,
+        destination: String,
+        subscription: String,
+        message: Message,
+    },
+    Send {
+        client: ClientId,
+        payload: Payload,
+    },
+    End {
+        who: Who,
+        cause: Cause,
+    },
+    Close {
+        client: ClientId,
+        code: u16,
+        reason: String,
+    },
     Drain,
 }
 
@@ -183,10 +257,10 @@ impl Input {
                 Self::Message { client, kind, bytes: words.bytes()? }
             }
             "received" => Self::Received { socket: socket(words)?, bytes: words.bytes()? },
-            "sent" => {
+            verb @ ("took" | "sent") => {
                 let socket = socket(words)?;
                 let len = words.map("a number of bytes", |word| usize::try_from(word.parse::<u64>().ok()?).ok())?;
-                Self::Sent { socket, len }
+                Self::Sent { socket, len, more: verb == "took" }
             }
             "closed" => Self::Closed { socket: socket(words)? },
             "activity" => Self::Activity { client: client(words)? },

@@ -73,16 +73,22 @@ impl Recorder {
         });
     }
 
+    /// `more`: another one is told of in the same turn.
+    pub(crate) fn sent(&mut self, now: Now, socket: SocketId, len: usize, more: bool) {
+        self.line(now, if more { "took" } else { "sent" }, |line| {
+            push_word(line, Id::from(socket));
+            push_word(line, len);
+        });
+    }
+
     pub(crate) fn event(&mut self, now: Now, event: &Event<'_>) {
         match event {
             Event::Received { socket, bytes } => self.line(now, "received", |line| {
                 push_word(line, Id::from(*socket));
                 push_bytes(line, bytes);
             }),
-            Event::Sent { socket, len } => self.line(now, "sent", |line| {
-                push_word(line, Id::from(*socket));
-                push_word(line, len);
-            }),
+            // By itself: one turn may tell of several.
+            Event::Sent { .. } => {}
             Event::Closed { socket } => self.line(now, "closed", |line| push_word(line, Id::from(*socket))),
             Event::Message { client, kind, bytes } => self.line(now, "message", |line| {
                 push_word(line, Id::from(*client));
