@@ -180,9 +180,17 @@ impl Judge {
             // What was said in the last moment comes too late, and what Spring has read a moment before may be written.
             let in_time = said + SPRING_MS + 4 * self.latency_ms < end;
             let lasts = end + SPRING_MS + 4 * self.latency_ms >= said + timeout;
+            // Where others stay, what who goes said last waits for its touch as what they say does.
+            let stays = |other: &Seat| other.hub == seat.hub && other.id == Some(id) && other.joined;
+            let alone = went.is_some_and(|at| {
+                !self.seats.iter().any(|other| stays(other) && other.left.is_none_or(|(left, _)| left > at))
+            });
+            let waited = self.was_troubled_at(seat.hub, end.saturating_sub(RETRY_MS + self.touch_interval_ms), end);
             let excused = match went {
-                None => self.was_troubled_at(seat.hub, end.saturating_sub(RETRY_MS + self.touch_interval_ms), end),
-                Some(at) => self.was_troubled_at(seat.hub, said.saturating_sub(self.reply_ms), at + self.reply_ms),
+                Some(at) if self.was_troubled_at(seat.hub, said.saturating_sub(self.reply_ms), at + self.reply_ms) => {
+                    true
+                }
+                _ => !alone && waited,
             };
             assert!(
                 !in_time || lasts || excused,
