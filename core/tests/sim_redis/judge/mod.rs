@@ -91,9 +91,9 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn new(plan: &Plan, config: &Config) -> Self {
-        // Where replies are prompt, so are the hubs.
+        // Where replies are prompt, so are the hubs; but an echo that comes late they wait for as long as for a reply.
         let mut prompt = config.clone();
-        if plan.faults.leaves_replies_alone() {
+        if plan.faults.leaves_replies_alone() && plan.faults.late_notices == 0 {
             prompt.session.reply_ms = prompt.session.reply_ms.min(10 * plan.latency_ms + 40);
         }
         let split = plan.cluster || plan.scripts != Scripts::Allowed;
@@ -355,7 +355,8 @@ impl Judge {
         seat.id = Some(id);
         seat.principal = principal.map(Arc::from);
         let (seat, fate) = (&self.seats[n], &self.fates[id]);
-        let vouched = self.told[hub][id].vouched_sent;
+        // Or for the id that it came with: the hub itself may be giving the session another one just now.
+        let vouched = self.told[hub][id].vouched_sent.max(self.told[hub][seat.claimed].vouched_sent);
         assert!(
             vouched.is_some_and(|sent| sent >= seat.asked),
             "nobody vouched for {} to client {n} since it asked at {}: {vouched:?}",

@@ -70,15 +70,15 @@ impl World {
         let (Some(socket), false) = (client.socket, client.closed) else { return };
         let all = self.nodes[hub].hub.output(socket).collect::<Vec<_>>().concat();
         let len = client.piece.min(all.len());
+        // Whoever reads slowly is being answered, and comes for more when it likes.
+        if let Some(asked) = &mut self.asked[n] {
+            *asked = self.now;
+        }
         if len == 0 {
             return;
         }
         let client = &mut self.clients[n];
         self.judge.lent(self.now, n, client.within_frame());
-        // Whoever reads slowly is being answered.
-        if let Some(asked) = &mut self.asked[n] {
-            *asked = self.now;
-        }
         self.trace.mix(&all[..len]);
         let seen = client.read(&all[..len]);
         if all.len() > len {
