@@ -4,7 +4,7 @@ mod harness;
 
 use harness::store::{alive, answer_touches, asked, assert_ended, base64, bound, external, question, reply};
 use harness::{Server, handshake};
-use tethered_core::hub::{Event, Notice};
+use tethered_core::hub::{Action, Event, Notice};
 use tethered_core::ids::{CallId, SocketId};
 use tethered_core::session::{Answer, Cause, Op};
 
@@ -112,6 +112,56 @@ fn c07_the_handshake_of_somebody_else_is_let_in_and_the_others_are_closed() {
     reply(&mut server, call, alive("a", Some("luke"), Some(60_000)));
     assert_eq!(server.answer(second).status, 101);
     assert_ended(&mut server, &[socket]);
+}
+
+/// Who is bound follows to an id that somebody is still being asked about, and the store does not answer: he is held, it
+/// is asked again at leisure, and he is given up when it is away for too long.
+#[test]
+fn who_follows_to_an_id_that_nobody_vouches_for_waits_for_the_store_like_anybody() {
+    let mut server = external();
+    let first = bound(&mut server, "a", Some(600_000));
+    let (second, call) = claims(&mut server, "b");
+    renamed(&mut server, "a", "b");
+    reply(&mut server, call, Answer::Lost);
+    assert_eq!(server.answer(second).status, 503);
+    assert_eq!(asked(&mut server), [], "the store is asked again in the same moment");
+    let (now, (next, _)) = (server.now().mono, server.hub.next_deadline().expect("it is asked again"));
+    assert!(next > now, "due at {next:?}, at {now:?}");
+    let mut questions = 0;
+    let from = server.passed_ms();
+    let mut left = Vec::new();
+    while left.is_empty() {
+        server.wait(100);
+        for action in server.seen() {
+            match action {
+                Action::Session { call: Some(call), .. } => {
+                    questions += 1;
+                    reply(&mut server, call, Answer::Lost);
+                }
+                Action::Left { cause, .. } => left.push(cause),
+                _ => {}
+            }
+        }
+        assert!(server.passed_ms() - from < 302_000, "nobody gives it up");
+    }
+    assert!((250..=320).contains(&questions), "asked {questions} times in 300 s");
+    assert_eq!(left, [Cause::StoreLost]);
+    assert!(server.output(first).ends_with(b"\x03\xf5The session store cannot be reached"));
+}
+
+/// What he said is not lost when the store is back.
+#[test]
+fn who_follows_to_an_id_that_nobody_vouches_for_is_heard_when_the_store_is_back() {
+    let mut server = external();
+    let first = bound(&mut server, "a", Some(600_000));
+    let (_, call) = claims(&mut server, "b");
+    renamed(&mut server, "a", "b");
+    server.say(first, "SEND", &[("destination", "/app/a")], "x");
+    assert_eq!(server.delivered(), [], "nobody has vouched for it");
+    reply(&mut server, call, Answer::Lost);
+    server.wait(1_100);
+    vouch(&mut server, "b", "rob");
+    assert_eq!(server.delivered().len(), 1);
 }
 
 /// A login at Spring: the answer with the new cookie is there before the notice of the rename.

@@ -25,7 +25,8 @@ pub struct CloseBound {
     /// missed is looked for within 4 s or that interval: `2 * min(check_interval_ms, sweep_interval_ms) + chain + 16`.
     pub unnoticed_ms: u64,
     /// The store is away, counted from its last answer about the session: after `blind_ms` and as long as one more
-    /// question may take, `blind_ms + r + 16`, its sockets are closed with 1013.
+    /// question may take its sockets are closed with 1013, but not before a look has found it away:
+    /// `max(blind_ms, sweep_interval_ms + r + 16) + r + 32`.
     pub away_ms: u64,
     /// The store was away and is back, counted from then: it is asked within a second, `1000 + chain + 16`, if no
     /// more sessions wait than it can answer meanwhile.
@@ -43,11 +44,12 @@ impl Config {
         let again = if matches!(self.store, Store::Spring(_)) { AGAIN_MS } else { 0 };
         let announced_ms = reply.saturating_mul(4).saturating_add(again + TIMER_MS);
         let check = session.check_interval_ms.min(session.sweep_interval_ms);
+        let found_ms = session.sweep_interval_ms.saturating_add(reply).saturating_add(TIMER_MS);
         CloseBound {
             announced_ms,
             unannounced_ms: announced_ms.saturating_add(session.sweep_interval_ms),
             unnoticed_ms: announced_ms.saturating_add(check.saturating_mul(2)),
-            away_ms: session.blind_ms.saturating_add(reply).saturating_add(TIMER_MS),
+            away_ms: session.blind_ms.max(found_ms).saturating_add(reply).saturating_add(2 * TIMER_MS),
             back_ms: announced_ms.saturating_add(RETRY_MS),
         }
     }
@@ -76,10 +78,17 @@ mod tests {
                 announced_ms: 8_066,
                 unannounced_ms: 68_066,
                 unnoticed_ms: 18_066,
-                away_ms: 302_016,
+                away_ms: 302_032,
                 back_ms: 9_066
             }
         );
+    }
+
+    #[test]
+    fn a_store_is_given_up_only_once_it_was_found_away() {
+        let mut config = Config { store: Store::External, ..Config::default() };
+        config.session.blind_ms = 10;
+        assert_eq!(config.close_bound().away_ms, 60_000 + 2_000 + 16 + 2_000 + 32);
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Hub {
             behind.previous = last;
         }
         let said = self.registry.live(slot, |life, pulse, _| life.unconfirmed(pulse)).flatten();
-        self.registry.leave(slot);
+        let left = self.registry.leave(slot);
         if held != holds {
             let mut client = first;
             while let Some(next) = self.clients.slot(client).filter(|_| client != behind).map(|it| it.next) {
@@ -84,6 +84,9 @@ impl Hub {
             }
         }
         let ask = self.registry.live(into, |life, pulse, _| {
+            if let Some(left) = &left {
+                life.adopt(now, left.life());
+            }
             if let Some(at) = said {
                 pulse.heard(at);
             }

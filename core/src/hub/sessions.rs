@@ -50,6 +50,12 @@ pub(super) struct Bound {
     clients: u32,
 }
 
+impl Bound {
+    pub(super) fn life(&self) -> &Life {
+        &self.life
+    }
+}
+
 /// A line of clients that was put before another one; they are to be linked.
 pub(super) struct Adopted {
     pub(super) first: u32,

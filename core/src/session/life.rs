@@ -185,6 +185,15 @@ impl Life {
         }
     }
 
+    /// Another session turns out to be this one, and its clients, who were let in, are under this one from now on. If
+    /// nobody has vouched for it yet they are kept, as the other's would have been, through a store that does not answer.
+    pub(crate) fn adopt(&mut self, now: Instant, other: &Self) {
+        if self.loading() {
+            (self.deadline, self.confirmed) = (other.deadline, other.confirmed);
+            self.suspect(now);
+        }
+    }
+
     /// Looks at it now, for no reason of its own.
     pub(crate) fn sweep(&mut self, now: Instant, pulse: &mut Pulse) -> Option<Ask> {
         if self.open.is_some() {

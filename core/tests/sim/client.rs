@@ -24,6 +24,8 @@ pub(crate) struct Client {
     pub(crate) session: usize,
     /// Bytes on their way to the hub.
     pub(crate) outbox: Vec<u8>,
+    /// Something is among them that may renew the session.
+    pub(crate) renews: bool,
     /// The hub wants no more.
     pub(crate) reading_off: bool,
     /// Milliseconds between two reads; a slow reader has many.
@@ -57,6 +59,7 @@ impl Client {
             socket: None,
             session,
             outbox: Vec::new(),
+            renews: false,
             reading_off: false,
             pace,
             piece,
@@ -79,6 +82,7 @@ impl Client {
 
     pub(crate) fn handshake(&mut self, id: &str) {
         let cookie = cookie::encode_value(id, Encoding::Base64);
+        self.renews = true;
         self.outbox.extend_from_slice(
             format!(
                 "GET /stomp HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -93,6 +97,7 @@ impl Client {
     }
 
     pub(crate) fn say(&mut self, command: Command, headers: &[(&str, &str)], body: &[u8]) {
+        self.renews = true;
         let mut out = BytesMut::new();
         Encoder::new(Version::V1_2).frame(&mut out, command, headers.iter().copied(), body);
         self.message(Opcode::Text, &out);

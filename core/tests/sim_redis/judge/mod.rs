@@ -39,6 +39,8 @@ pub(crate) struct Told {
     touches: u64,
     loads: u64,
     first_touch: u64,
+    /// When somebody last said something here that may renew it.
+    active: Option<u64>,
 }
 
 /// What Redis replied, as far as it counts here.
@@ -67,6 +69,8 @@ pub(crate) struct Judge {
     check_interval_ms: u64,
     /// Whether what a hub knows of a deadline may be as old as a reply takes.
     slack_ms: u64,
+    /// What is said may be held until so many more replies have come: of questions from before a notice, and again.
+    held_by: u8,
     touch_interval_ms: u64,
     timeout_ms: u64,
     reply_ms: u64,
@@ -107,6 +111,7 @@ impl Judge {
             latency_ms: plan.latency_ms,
             check_interval_ms: plan.check_interval_ms,
             slack_ms: if split { 2 * config.session.reply_ms } else { 0 },
+            held_by: if split { 25 } else { 5 },
             touch_interval_ms: plan.touch_interval_ms,
             timeout_ms: plan.timeout_s * 1_000,
             reply_ms: config.session.reply_ms,
@@ -267,6 +272,38 @@ impl Judge {
         }
     }
 
+    /// A client says something that may renew its session.
+    pub(crate) fn speaks(&mut self, now: u64, n: usize) {
+        let seat = &self.seats[n];
+        let (hub, id) = (seat.hub, seat.id.unwrap_or(seat.claimed));
+        self.seats[n].unheard = self.held_by;
+        self.active(now, hub, id);
+    }
+
+    /// Something that may renew a session comes to a hub, under an id that may be an old one by now.
+    pub(crate) fn active(&mut self, now: u64, hub: usize, id: usize) {
+        let mut id = Some(id);
+        for _ in 0..self.fates.len() {
+            let Some(known) = id else { return };
+            self.told[hub][known].active = Some(now);
+            id = self.fates[known].moved.map(|(to, _)| to);
+        }
+    }
+
+    /// A hub's touch has moved the last access to this time of the clock that everybody reads: nobody is said to have been
+    /// active later than he was, but for the time that the command was under way.
+    pub(crate) fn touched(&self, now: u64, hub: usize, id: usize, last: u64, sent: u64) {
+        // What a hub renames itself on a Cluster is known here only once its page is read.
+        let Some(active) = self.told[hub][id].active.or(self.follows.then_some(0)) else { return };
+        let limit = active + (now - sent) + self.slack_ms + ROUNDING_MS;
+        assert!(
+            last <= limit,
+            "hub {hub} says at {now} that {} was in use at {last}, and it was at {active}: {:?}",
+            self.fates[id].id,
+            self.told[hub][id]
+        );
+    }
+
     /// A touch was not taken for a reason that has it sent again.
     pub(crate) fn touch_again(&mut self, hub: usize, id: usize) {
         let told = &mut self.told[hub][id];
@@ -305,6 +342,13 @@ impl Judge {
                 seat.doubted = None;
             }
         }
+        for n in 0..self.seats.len() {
+            let seat = &self.seats[n];
+            if seat.hub == hub && seat.unheard > 0 && seat.id == Some(word.id) {
+                self.seats[n].unheard -= 1;
+                self.active(now, hub, word.id);
+            }
+        }
     }
 
     /// A notice about a session reaches a hub.
@@ -322,6 +366,9 @@ impl Judge {
 
     /// A key of a session was renamed.
     pub(crate) fn moved(&mut self, now: u64, from: usize, to: usize) {
+        for told in &mut self.told {
+            told[to].active = told[to].active.max(told[from].active);
+        }
         if self.fates[from].moved.is_none_or(|(known, _)| known != to) {
             self.fates[from].moved = Some((to, now));
             self.timeout_set(to, self.fates[from].shortest_ms);
@@ -354,6 +401,8 @@ impl Judge {
         seat.joined = true;
         seat.id = Some(id);
         seat.principal = principal.map(Arc::from);
+        // By CONNECT, which may have been held.
+        self.active(now, hub, id);
         let (seat, fate) = (&self.seats[n], &self.fates[id]);
         // Or for the id that it came with: the hub itself may be giving the session another one just now.
         let vouched = self.told[hub][id].vouched_sent.max(self.told[hub][seat.claimed].vouched_sent);
@@ -399,6 +448,7 @@ impl Judge {
         new.sockets_confirmed = new.sockets_confirmed.max(old.sockets_confirmed);
         new.executed = new.executed.max(old.executed);
         new.vouched_sent = new.vouched_sent.max(old.vouched_sent);
+        new.active = new.active.max(old.active);
     }
 
     pub(crate) fn left(&mut self, now: u64, n: usize, cause: Cause) {
@@ -495,7 +545,11 @@ impl Judge {
         assert!(seat.left.is_none(), "client {n} is gone and was heard at {now}");
         let why = self.bar(now, seat);
         assert!(why.is_none(), "client {n} was heard at {now}, though {}", why.unwrap_or_default());
+        let (hub, id) = (seat.hub, seat.id);
         self.seats[n].said = Some(now);
+        if let Some(id) = id {
+            self.active(now, hub, id);
+        }
     }
 
     /// Bytes are lent for a client, which may have read the beginning of a frame.
@@ -674,5 +728,7 @@ const SEND_MS: u64 = 10_000;
 const SPRING_MS: u64 = 150;
 /// After the notices were lost every session is looked at within this, in milliseconds.
 const SPREAD_MS: u64 = 4_000;
+/// How far two roundings of a time may lie apart, in milliseconds.
+const ROUNDING_MS: u64 = 2;
 /// What comes after REPLY is not believed; until the timer has fired it may be.
 const TIMER_MS: u64 = 20;

@@ -24,6 +24,8 @@ pub(crate) struct Seat {
     pub(crate) parted: bool,
     /// When the application last heard something of it.
     pub(crate) said: Option<u64>,
+    /// What it said may be held, and count when it is heard, by the last of so many answers.
+    pub(crate) unheard: u8,
     /// Since when nothing may cross, for a notice.
     pub(crate) doubted: Option<u64>,
     /// That notice was of another id, and of nothing else.

@@ -79,6 +79,12 @@ impl Shape {
         Self { hash, shadow: redis.peek(&names.shadow).map(|entry| ends(entry.ends)) }
     }
 
+    /// The last access, if it is another one than before.
+    pub(crate) fn moved_to(&self, after: &Self) -> Option<i64> {
+        let (Some((.., before)), Some((.., last))) = (self.hash, after.hash) else { return None };
+        (last != before).then_some(last)
+    }
+
     pub(crate) fn is_half(&self) -> bool {
         self.hash.is_some_and(|(count, ..)| count < 3)
     }

@@ -16,6 +16,7 @@ impl World {
         let result = call(&mut self.nodes[hub].hub, now);
         while let Some(action) = self.nodes[hub].hub.poll() {
             self.note(|| format!("hub {hub}: {}", shown(&action)));
+            self.nodes[hub].actions += 1;
             self.perform(hub, action);
         }
         if let Some((at, _)) = self.nodes[hub].hub.next_deadline() {
@@ -74,7 +75,10 @@ impl World {
                 self.trace.number(token);
                 match (token as usize).checked_sub(FIRST_PAGE) {
                     Some(page) => self.read_page(page, socket),
-                    None => self.read_later(token as usize),
+                    None => {
+                        self.bound_now(hub, token as usize);
+                        self.read_later(token as usize);
+                    }
                 }
             }
             Action::Reading { token, on, .. } => {
@@ -97,6 +101,9 @@ impl World {
             }
             Action::Close { token, socket } => {
                 self.trace.number(!token);
+                if (token as usize) < self.clients.len() {
+                    self.bound_now(hub, token as usize);
+                }
                 let Some(client) = self.clients.get_mut(token as usize) else { return };
                 if client.socket == Some(socket) {
                     assert!(!client.closed, "closed twice");
@@ -143,6 +150,14 @@ impl World {
             }
             Action::Alarm(alarm) => self.trace.mix(alarm.kind.as_str().as_bytes()),
             other => panic!("unknown action {other:?}"),
+        }
+    }
+
+    /// A handshake is a request like any other, and counts when it is answered.
+    fn bound_now(&mut self, hub: usize, n: usize) {
+        if !self.clients[n].open {
+            let id = self.judge.seats[n].claimed;
+            self.judge.active(self.now, hub, id);
         }
     }
 

@@ -92,6 +92,9 @@ struct Node {
     drowsy: bool,
     /// Nobody may subscribe until then.
     deaf_until: u64,
+    /// How many actions it has given, and how often in a row it was woken for the next millisecond and gave none.
+    actions: u64,
+    idle: u32,
 }
 
 pub(crate) struct World {
@@ -149,6 +152,8 @@ impl World {
                     asleep_until: 0,
                     drowsy: false,
                     deaf_until: 0,
+                    actions: 0,
+                    idle: 0,
                 }
             })
             .collect();
@@ -264,7 +269,17 @@ impl World {
             Happening::Tick(hub) => {
                 if self.nodes[hub].tick == Some(self.now) {
                     self.nodes[hub].tick = None;
+                    let did = self.nodes[hub].actions;
                     self.with_hub(hub, |hub, now| hub.handle(now, Event::Tick));
+                    let it = &mut self.nodes[hub];
+                    let waits = it.tick.is_some_and(|at| at > self.now + 1);
+                    it.idle = if waits || it.actions > did { 0 } else { it.idle + 1 };
+                    assert!(
+                        it.idle < IDLE_TICKS,
+                        "hub {hub} is woken ever again at {} and does nothing: {:?}",
+                        self.now,
+                        it.hub.next_deadline()
+                    );
                 }
             }
             Happening::Execute(sent) => self.execute(sent),
@@ -456,6 +471,11 @@ impl World {
         EPOCH_MS + self.now as i64 + self.offset
     }
 
+    /// What the clock of Redis says, as a time of this world; 0 for what was before it.
+    fn real(&self, clock: i64) -> u64 {
+        u64::try_from(clock - EPOCH_MS - self.offset).unwrap_or(0)
+    }
+
     fn time(&self, node: usize) -> Now {
         let wall = EPOCH_MS as u64 + self.now + self.nodes[node].wall_ms;
         Now { mono: Instant::from_millis(self.now), wall: UnixMillis::from_millis(wall) }
@@ -516,4 +536,6 @@ impl Trace {
 /// When the world begins, in epoch milliseconds: so that a full minute falls into it.
 const EPOCH_MS: i64 = 1_795_359_290_000;
 const CYCLE_MS: u64 = 100;
+/// A hub may find nothing to do when it is woken, but not so often in a row.
+const IDLE_TICKS: u32 = 50;
 const BLIND_MS: u64 = 8_000;

@@ -205,6 +205,9 @@ impl World {
                 self.now,
                 shown(&args)
             );
+            if let Some(last) = before.moved_to(&after).filter(|_| touch && self.plan.faults.jumps == 0) {
+                self.judge.touched(self.now, hub, id, self.real(last), sent);
+            }
             assert!(before.is_half() || !after.is_half(), "half a hash at {} by {}", self.now, shown(&args));
         }
         self.spread();

@@ -50,6 +50,10 @@ impl World {
         let hub = self.pages[page].hub;
         let open = Open { token: (FIRST_PAGE + page) as u64, address: None, secure: false };
         let socket = self.with_hub(hub, |hub, now| hub.open(now, open)).expect("room for a few");
+        if let Some(id) = self.pages[page].id.clone() {
+            let id = self.judge.number(&id);
+            self.judge.active(self.now, hub, id);
+        }
         let it = &mut self.pages[page];
         it.socket = Some(socket);
         let cookie = it
@@ -61,6 +65,10 @@ impl World {
     }
 
     pub(super) fn requested(&mut self, page: usize, request: &Request) {
+        if let Some(id) = self.pages[page].id.clone() {
+            let (hub, id) = (self.pages[page].hub, self.judge.number(&id));
+            self.judge.active(self.now, hub, id);
+        }
         self.pages[page].id = request.session.as_ref().map(|record| record.id.clone());
         let at = self.now + self.rng.range(0, 20);
         self.at(at, Happening::Respond(page));

@@ -40,9 +40,13 @@ impl World {
         if client.reading_off && self.rng.chance(90) {
             return;
         }
+        if client.renews {
+            self.judge.speaks(self.now, n);
+        }
         let len = client.piece.min(client.outbox.len());
         let mut bytes: Vec<u8> = client.outbox.drain(..len).collect();
         let (hub, more) = (client.hub, !client.outbox.is_empty());
+        client.renews &= more;
         if !more && !client.open {
             self.asked[n] = Some(self.now);
             self.judge.seats[n].asked = self.now;
