@@ -57,6 +57,12 @@ fn seeds() {
     run_all(range(0..500));
 }
 
+/// Worlds that found a fault once.
+#[test]
+fn named_seeds() {
+    run_all(NAMED.into_iter());
+}
+
 #[test]
 #[ignore = "the long run: 100,000 seeds"]
 fn long_run() {
@@ -72,3 +78,13 @@ fn long_run() {
 
 /// After so many seeds that failed no more are tried.
 const FAULTS: usize = 20;
+
+/// Each fails without the mend of what it found.
+const NAMED: [u64; 4] = [
+    // By transactions a touch that took its time moved the last access, and raised the TTLs by too little.
+    392, // What was said while a session was held was noted and never told.
+    1_084,
+    // Who followed to an id that nobody had vouched for was asked for without a pause while Redis was away.
+    10_483, // On a Cluster a touch was short by the time that the reply before it took, or was dropped.
+    66_253,
+];
