@@ -363,7 +363,8 @@ enum tethered_action_kind
   TETHERED_DECIDE = 9,
   /**
    * A client (id, token) is there: its STOMP CONNECT was accepted, or its raw WebSocket is open. Its principal is in
-   * name, the path of its endpoint in data.
+   * name, the path of its endpoint in data. As in all that is about a client, token is 0 for one of SockJS that has no
+   * request open to read by.
    */
   TETHERED_JOINED = 10,
   /**

@@ -1,5 +1,6 @@
 //! What the C interface costs beside Rust's own door and beside wslay, in memory:
-//! `cargo bench -p tethered-benches --features peers --bench c`. Prints Markdown.
+//! `cargo bench -p tethered-benches --features peers --bench c`. Prints Markdown; with words behind `--` only the tables
+//! whose title has one of them.
 
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use tethered_benches::wire::{Case, Kind};
 use tethered_benches::{Reads, ours, readers};
 
 fn main() {
-    for chunk in CHUNKS {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |title: &str| words.is_empty() || words.iter().any(|word| title.contains(word.as_str()));
+    for chunk in CHUNKS.into_iter().filter(|_| wanted("Decode")) {
         println!("\nDecode, reads of {} KiB:\n", chunk >> 10);
         head();
         for case in cases() {
@@ -23,7 +26,7 @@ fn main() {
             row(case, [take("tethered, one buffer for all"), through_c, take("wslay")], wire.tally.bytes);
         }
     }
-    for (title, echoes) in [("From bytes to actions", false), ("Echo", true)] {
+    for (title, echoes) in [("From bytes to actions", false), ("Echo", true)].into_iter().filter(|it| wanted(it.0)) {
         for chunk in CHUNKS {
             println!("\n{title}, reads of {} KiB:\n", chunk >> 10);
             head();

@@ -1,5 +1,7 @@
 //! tethered's own reader and writer.
 
+use std::hint::black_box;
+
 use tethered_core::config::{Config, Endpoint};
 use tethered_core::hub::{Action, DeliveryKind, Event, Hub, Open, Payload};
 use tethered_core::ids::SocketId;
@@ -183,6 +185,8 @@ impl Door {
                 _ => {}
             }
         }
+        // As each turn of a loop asks it; in C the poll says it.
+        black_box(self.hub.next_deadline());
     }
 }
 

@@ -43,8 +43,8 @@ impl Wheel {
         }
     }
 
-    #[cfg(test)]
     /// Entries that have not fired.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -72,8 +72,8 @@ impl Wheel {
         self.link(slot, tick, self.level_of(tick).max(self.sorting));
     }
 
-    #[cfg(test)]
     /// When this slot's entry fires; [`Instant::NEVER`] if it has none.
+    #[cfg(test)]
     pub(crate) fn armed(&self, slot: u32) -> Instant {
         let node = self.nodes.get(slot).filter(|node| node.is_armed());
         node.map_or(Instant::NEVER, |node| Instant::from_millis(node.tick() * TICK_MS))

@@ -180,7 +180,7 @@ pub unsafe extern "C" fn tethered_poll(
     let polled = unsafe {
         boundary::enter(hub, "tethered_poll", |machine| {
             let mut rows = Rows::new(out, stride, capacity)?;
-            let filled = rows.fill(machine.poll(rows.capacity()));
+            let filled = machine.poll(&mut rows);
             boundary::put(deadline_ms, machine.deadline_ms(filled == rows.capacity()));
             Ok(filled as i32)
         })

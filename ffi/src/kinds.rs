@@ -92,7 +92,8 @@ pub enum tethered_action_kind {
     /// it in the details. Answer it with tethered_decide; until then it waits.
     TETHERED_DECIDE = 9,
     /// A client (id, token) is there: its STOMP CONNECT was accepted, or its raw WebSocket is open. Its principal is in
-    /// name, the path of its endpoint in data.
+    /// name, the path of its endpoint in data. As in all that is about a client, token is 0 for one of SockJS that has no
+    /// request open to read by.
     TETHERED_JOINED = 10,
     /// A client (id, token) that had joined is gone; its id is stale from now on. Why is in flags (tethered_cause), and as
     /// a word in data; its principal is in name.

@@ -89,7 +89,7 @@ pub enum Action {
     Deliver {
         /// Who sent it.
         client: ClientId,
-        /// The embedder's token of its socket.
+        /// The embedder's token of its socket; 0 for a client of SockJS that has no request open to read by.
         token: u64,
         /// What was sent.
         delivery: Delivery,
@@ -155,7 +155,7 @@ pub enum Action {
     Joined {
         /// The client.
         client: ClientId,
-        /// The embedder's token of its socket.
+        /// The embedder's token of its socket; 0 for a client of SockJS that has no request open to read by.
         token: u64,
         /// Who it is; `None` on an endpoint without login.
         principal: Option<Arc<str>>,
@@ -166,7 +166,7 @@ pub enum Action {
     Left {
         /// The client; its id is stale from now on.
         client: ClientId,
-        /// The embedder's token of its socket.
+        /// The embedder's token of its socket; 0 for a client of SockJS that has no request open to read by.
         token: u64,
         /// Why.
         cause: Cause,

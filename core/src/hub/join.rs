@@ -192,14 +192,12 @@ impl Hub {
         self.keep(slot, &frame);
     }
 
-    /// What an action means where the WebSocket is the embedder's: output is handed out message by message.
-    pub(super) fn carried(&mut self, action: Action) -> Option<Action> {
-        match action {
-            Action::Write { socket, token } if self.live(socket).is_none_or(|slot| self.is_elsewhere(slot)) => {
-                self.next_message(socket, token)
-            }
-            action => Some(action),
+    /// What it means that there is output: where the WebSocket is the embedder's it is handed out message by message.
+    pub(super) fn carried(&mut self, socket: SocketId, token: u64) -> Option<Action> {
+        if self.live(socket).is_none_or(|slot| self.is_elsewhere(slot)) {
+            return self.next_message(socket, token);
         }
+        Some(Action::Write { socket, token })
     }
 
     fn next_message(&mut self, socket: SocketId, token: u64) -> Option<Action> {

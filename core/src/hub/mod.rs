@@ -297,6 +297,7 @@ impl Hub {
     }
 
     /// The next thing to be done, or `None`: wait until [`next_deadline`](Self::next_deadline) or the next event.
+    #[inline]
     pub fn poll(&mut self) -> Option<Action> {
         loop {
             if let Some(action) = self.take_next()? {
@@ -404,11 +405,13 @@ impl Hub {
     }
 
     /// Takes what waits next: an action, or a receipt that is due now.
+    #[inline(always)]
     fn take_next(&mut self) -> Option<Option<Action>> {
         let next = self.actions.pop_front()?;
         self.recording(record::Recorder::taken);
         match next {
-            Queued::Action(action) => Some(self.carried(action)),
+            Queued::Action(Action::Write { socket, token }) => Some(self.carried(socket, token)),
+            Queued::Action(action) => Some(Some(action)),
             Queued::Receipt { client, id } => {
                 self.give_receipt(client, &id);
                 Some(None)

@@ -1,6 +1,7 @@
 //! Foreign memory: what is read from it and written to it.
 
 use core::ffi::c_char;
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::{ptr, slice};
 
@@ -241,21 +242,35 @@ impl Rows {
         self.capacity
     }
 
-    /// Fills the rows from the first on; what they hold beyond an action as it is known here becomes 0. Returns how many.
-    pub(crate) fn fill(&mut self, actions: impl Iterator<Item = tethered_action>) -> usize {
-        let rest = self.stride - size_of::<tethered_action>();
-        let mut filled = 0;
-        for action in actions.take(self.capacity) {
-            // SAFETY: the row lies in the array, for `filled` is below `capacity`, and it is `stride` bytes long, which
-            // is at least an action. It need not be aligned.
-            unsafe {
-                let row = self.first.byte_add(filled * self.stride);
-                row.write_unaligned(action);
-                row.add(1).cast::<u8>().write_bytes(0, rest);
+    /// The rows for the first `count` actions, in order, or all if there are not so many.
+    pub(crate) fn take(&mut self, count: usize) -> impl Iterator<Item = Row<'_>> {
+        let Self { first, stride, capacity } = *self;
+        // In bounds of the array, as `new` was promised.
+        let at = move |at| Row { row: first.wrapping_byte_add(at * stride), stride, of: PhantomData };
+        (0..count.min(capacity)).map(at)
+    }
+}
+
+/// Room for one action. INVARIANT: a row of the array of [`Rows`], which is nobody else's meanwhile.
+pub(crate) struct Row<'a> {
+    row: *mut tethered_action,
+    stride: usize,
+    of: PhantomData<&'a mut Rows>,
+}
+
+impl Row<'_> {
+    /// Fills it; what it holds beyond an action as it is known here becomes 0.
+    #[inline(always)]
+    pub(crate) fn write(self, action: tethered_action) {
+        // SAFETY: it is `stride` bytes long, which is at least an action, and writable, as the invariant says. It need not
+        // be aligned.
+        unsafe {
+            self.row.write_unaligned(action);
+            let rest = self.stride - size_of::<tethered_action>();
+            if rest > 0 {
+                self.row.add(1).cast::<u8>().write_bytes(0, rest);
             }
-            filled += 1;
         }
-        filled
     }
 }
 

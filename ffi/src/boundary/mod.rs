@@ -9,6 +9,6 @@ pub(crate) use handle::{catch, enter, enter_poisoned, free, give};
 pub use handle::{tethered_hub, tethered_stomp_decoder, tethered_ws_decoder};
 pub(crate) use lent::{Arguments, Headers};
 pub(crate) use memory::{
-    Plain, Rows, array, bytes, bytes_mut, checked_size, numbers, present, put, put_sized, put_text, room, seed, sized,
-    sized_array, slices_out, text,
+    Plain, Row, Rows, array, bytes, bytes_mut, checked_size, numbers, present, put, put_sized, put_text, room, seed,
+    sized, sized_array, slices_out, text,
 };

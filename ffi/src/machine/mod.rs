@@ -13,12 +13,13 @@ use tethered_core::ids::{ClientId, SocketId};
 use tethered_core::session::Cause;
 use tethered_core::time::Now;
 
+use crate::boundary::Rows;
 use crate::log::{Level, Log};
 use crate::machine::shown::Lent;
 use crate::status::Outcome;
 use crate::status::tethered_status_code::{self, *};
 use crate::status::wrong;
-use crate::types::{tethered_action, tethered_request, tethered_slice, tethered_stats};
+use crate::types::{tethered_request, tethered_slice, tethered_stats};
 
 pub(crate) use store::Replied;
 
@@ -38,7 +39,7 @@ pub(crate) struct Machine {
     now: Now,
     /// What the last poll handed out. INVARIANT: what it points to is neither moved nor dropped before the next poll, for C
     /// holds pointers to that.
-    lent: Vec<Lent>,
+    lent: Lent,
     /// How many actions were handed out.
     handed: u64,
     /// MEMORY.
@@ -58,7 +59,7 @@ impl Machine {
     pub(crate) fn new(config: Config, choices: Choices, seed: [u8; 16], now: Now) -> Outcome<Self> {
         let memory = config.limits.memory;
         let hub = Hub::new(config, seed, now).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { hub, choices, now, lent: Vec::new(), handed: 0, memory, unpolled: 0, log: Log::default() })
+        Ok(Self { hub, choices, now, lent: Lent::default(), handed: 0, memory, unpolled: 0, log: Log::default() })
     }
 
     pub(crate) fn log(&mut self) -> &mut Log {
@@ -143,29 +144,32 @@ impl Machine {
         self.hub.output(SocketId::from_raw(socket)).map(tethered_slice::lend)
     }
 
-    /// Takes back what was lent and lends the next actions, `most` of them.
-    pub(crate) fn poll(&mut self, most: usize) -> impl ExactSizeIterator<Item = tethered_action> {
+    /// Takes back what was lent, and lends the next actions in these rows. Answers how many.
+    pub(crate) fn poll(&mut self, rows: &mut Rows) -> usize {
         self.lent.clear();
-        while self.lent.len() < most {
-            match self.hub.poll() {
-                Some(Action::Request { socket, .. }) if !self.choices.requests => self.not_found(socket),
-                Some(action) => {
-                    if let Some(action) = self.noted(action) {
-                        self.lent.push(Lent::new(action));
-                    }
+        while self.lent.len() < rows.capacity() {
+            let Some(action) = self.hub.poll() else {
+                self.unpolled = 0;
+                break;
+            };
+            match &action {
+                Action::Request { socket, .. } if !self.choices.requests => {
+                    let socket = *socket;
+                    self.not_found(socket);
                 }
-                None => {
-                    self.unpolled = 0;
-                    break;
-                }
+                Action::Ended(_) | Action::Alarm(_) => self.note(&action),
+                _ => self.lent.push(action),
             }
         }
-        self.handed += self.lent.len() as u64;
-        self.lent.iter().enumerate().map(|(at, lent)| lent.shown(at))
+        let filled = self.lent.len();
+        self.handed += filled as u64;
+        self.lent.show(rows.take(filled));
+        filled
     }
 
-    /// Actions that are lines of the log, and no more.
-    fn noted(&mut self, action: Action) -> Option<Action> {
+    /// Writes a line of the log for what is one, and no more.
+    #[cold]
+    fn note(&mut self, action: &Action) {
         match action {
             Action::Ended(ended) => {
                 let session = str::from_utf8(&ended.session).unwrap_or_default();
@@ -174,13 +178,9 @@ impl Machine {
                 let line =
                     format!("session {session} ended: {cause}, found by {detector} {late} ms late, {sockets} sockets");
                 self.log.push(Level::Info, line);
-                None
             }
-            Action::Alarm(alarm) => {
-                self.log.push(Level::Warn, alarm.to_string());
-                None
-            }
-            action => Some(action),
+            Action::Alarm(alarm) => self.log.push(Level::Warn, alarm.to_string()),
+            _ => {}
         }
     }
 
@@ -196,7 +196,7 @@ impl Machine {
     pub(crate) fn details(&mut self, details: u64) -> Option<tethered_request> {
         let at = usize::try_from(details).ok()?.checked_sub(1)?;
         let Self { lent, hub, .. } = self;
-        Some(lent.get_mut(at)?.details(hub))
+        lent.details(hub, at)
     }
 
     // --- the application
@@ -262,7 +262,7 @@ impl Machine {
             clients: stats.clients,
             sessions: stats.sessions,
             buffered_bytes: stats.buffered_bytes,
-            lent_bytes: self.lent.iter().map(Lent::bytes).sum::<usize>() as u64,
+            lent_bytes: self.lent.bytes() as u64,
             actions: self.handed,
             opened: stats.opened,
             closed: stats.closed,
@@ -323,6 +323,7 @@ impl Machine {
     }
 
     /// A request that no host has asked to see: one that is handed to a host that skips it would never be answered.
+    #[cold]
     fn not_found(&mut self, socket: SocketId) {
         let response = core_hub::Response { http: Response::from(Refusal::NotFound), session: Change::Keep };
         self.hub.respond(self.now, socket, response);

@@ -8,7 +8,7 @@ use tethered_core::ids::{CallId, ClientId, SocketId};
 use tethered_core::redis::Connection;
 use tethered_core::session::{Cause, Op};
 
-use crate::boundary::{Arguments, Headers};
+use crate::boundary::{Arguments, Headers, Row};
 use crate::kinds::tethered_action_kind::{self, *};
 use crate::kinds::tethered_cause::{self, *};
 use crate::kinds::tethered_connection::*;
@@ -17,12 +17,13 @@ use crate::kinds::tethered_message_kind::*;
 use crate::kinds::tethered_peer_flags::TETHERED_PEER_SECURE;
 use crate::types::{tethered_action, tethered_request, tethered_slice};
 
-/// An action that C has, and what was made for it.
-#[derive(Debug)]
+/// The actions that C has, and what was made for them.
+#[derive(Debug, Default)]
 pub(super) struct Lent {
-    action: Action,
-    /// Apart, since there is none for most: what is not there need not be moved, looked at and dropped with each message.
-    made: Option<Box<Made>>,
+    actions: Vec<Action>,
+    /// By the place of the action, in order. Apart, since there is none for most: what is not there need not be moved,
+    /// looked at and dropped with each message.
+    made: Vec<(usize, Made)>,
 }
 
 #[derive(Debug, Default)]
@@ -32,45 +33,92 @@ struct Made {
     headers: Vec<Headers>,
 }
 
-impl Lent {
-    pub(super) fn new(action: Action) -> Self {
-        let arguments = match &action {
+impl Made {
+    #[cold]
+    fn of(action: &Action) -> Option<Self> {
+        let arguments = match action {
             Action::Redis { command, .. } => Arguments::of(command),
             Action::Session { op, .. } => Arguments::own(question(op)),
-            _ => return Self { action, made: None },
+            _ => return None,
         };
-        Self { action, made: Some(Box::new(Made { arguments, headers: Vec::new() })) }
+        Some(Self { arguments, headers: Vec::new() })
+    }
+}
+
+impl Lent {
+    /// Takes all back.
+    pub(super) fn clear(&mut self) {
+        self.actions.clear();
+        self.made.clear();
     }
 
-    /// Bytes that are lent besides the action.
+    pub(super) fn len(&self) -> usize {
+        self.actions.len()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, action: Action) {
+        if matches!(action, Action::Redis { .. } | Action::Session { .. })
+            && let Some(made) = Made::of(&action)
+        {
+            self.made.push((self.actions.len(), made));
+        }
+        self.actions.push(action);
+    }
+
+    fn made(&self, at: usize) -> Option<&Made> {
+        let found = self.made.binary_search_by_key(&at, |(at, _)| *at).ok()?;
+        self.made.get(found).map(|(_, made)| made)
+    }
+
+    /// Bytes that are lent.
     pub(super) fn bytes(&self) -> usize {
-        let data = match &self.action {
-            Action::Deliver { delivery, .. } => delivery.body.len(),
-            Action::Message { payload, .. } => payload.len(),
-            Action::Request { request, .. } => request.http.body().len(),
-            Action::Response { response, .. } => response.body().len(),
-            Action::Announced { body, .. } => body.len(),
-            _ => 0,
-        };
-        size_of::<Self>() + self.made.as_ref().map_or(0, |made| size_of::<Made>() + made.arguments.bytes()) + data
+        let actions = self.actions.iter().map(|action| size_of::<Action>() + data_bytes(action)).sum::<usize>();
+        let made = self.made.iter().map(|(_, made)| size_of::<(usize, Made)>() + made.arguments.bytes());
+        actions + made.sum::<usize>()
+    }
+
+    /// Shows them in these rows. What there is very much of is made where it goes: to be moved there costs as much again.
+    pub(super) fn show<'a>(&self, rows: impl Iterator<Item = Row<'a>>) {
+        for ((at, action), row) in self.actions.iter().enumerate().zip(rows) {
+            match action {
+                Action::Deliver { client, token, delivery }
+                    if !matches!(delivery.kind, DeliveryKind::Subscribe { .. }) =>
+                {
+                    row.write(tethered_action {
+                        flags: delivery_kind(delivery) as u32,
+                        data: tethered_slice::lend(&delivery.body),
+                        name: lend(&delivery.destination),
+                        details: at as u64 + 1,
+                        ..of_client(TETHERED_DELIVER, *client, *token)
+                    });
+                }
+                _ => self.show_other(at, action, row),
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn show_other(&self, at: usize, action: &Action, row: Row<'_>) {
+        row.write(self.shown(at, action));
     }
 
     /// The `at`-th of its batch, from 0.
-    pub(super) fn shown(&self, at: usize) -> tethered_action {
+    fn shown(&self, at: usize, action: &Action) -> tethered_action {
         let details = at as u64 + 1;
         let text =
             |text: &Option<_>| text.as_ref().map_or(tethered_slice::EMPTY, |text: &std::sync::Arc<str>| lend(text));
         let called = |kind: tethered_action_kind, call: Option<CallId>, flags: u32| {
             let id = call.map_or(0, CallId::to_raw);
             let called = tethered_action { kind: kind as u32, flags, id, ..tethered_action::NOTHING };
-            self.made.as_ref().map_or(called, |made| tethered_action {
+            self.made(at).map_or(called, |made| tethered_action {
                 argc: made.arguments.count(),
                 argv: made.arguments.pointers(),
                 argvlen: made.arguments.lengths(),
                 ..called
             })
         };
-        match &self.action {
+        match action {
             Action::Write { socket, token } => about(TETHERED_WRITE, *socket, *token),
             Action::Reading { socket, token, on } => {
                 tethered_action { flags: u32::from(*on), ..about(TETHERED_READING, *socket, *token) }
@@ -159,9 +207,10 @@ impl Lent {
         }
     }
 
-    /// All that is known of it. What is lent for that lives as long as the action.
-    pub(super) fn details(&mut self, hub: &Hub) -> tethered_request {
-        let (mut shown, headers) = match &self.action {
+    /// All that is known of the `at`-th, if there is one. What is lent for that lives as long as the action.
+    pub(super) fn details(&mut self, hub: &Hub, at: usize) -> Option<tethered_request> {
+        let action = self.actions.get(at)?;
+        let (mut shown, headers) = match action {
             Action::Request { token, request, .. } => {
                 let session = request.session.as_ref();
                 let shown = tethered_request {
@@ -208,15 +257,36 @@ impl Lent {
                 };
                 (shown, headers)
             }
-            _ => return tethered_request::NOTHING,
+            _ => return Some(tethered_request::NOTHING),
         };
         shown.headers = headers.pointer();
         shown.n_headers = headers.count();
-        if matches!(self.action, Action::Request { .. } | Action::Decide { .. }) {
+        if matches!(action, Action::Request { .. } | Action::Decide { .. }) {
             shown.address = headers.own();
         }
-        self.made.get_or_insert_default().headers.push(headers);
-        shown
+        let made = match self.made.binary_search_by_key(&at, |(at, _)| *at) {
+            Ok(found) => found,
+            Err(missing) => {
+                self.made.insert(missing, (at, Made::default()));
+                missing
+            }
+        };
+        if let Some((_, made)) = self.made.get_mut(made) {
+            made.headers.push(headers);
+        }
+        Some(shown)
+    }
+}
+
+/// Bytes that an action holds besides itself.
+fn data_bytes(action: &Action) -> usize {
+    match action {
+        Action::Deliver { delivery, .. } => delivery.body.len(),
+        Action::Message { payload, .. } => payload.len(),
+        Action::Request { request, .. } => request.http.body().len(),
+        Action::Response { response, .. } => response.body().len(),
+        Action::Announced { body, .. } => body.len(),
+        _ => 0,
     }
 }
 
