@@ -163,7 +163,7 @@ impl Machine {
         }
         let filled = self.lent.len();
         self.handed += filled as u64;
-        self.lent.show(rows.take(filled));
+        self.lent.show(rows);
         filled
     }
 

@@ -8,7 +8,7 @@ use tethered_core::ids::{CallId, ClientId, SocketId};
 use tethered_core::redis::Connection;
 use tethered_core::session::{Cause, Op};
 
-use crate::boundary::{Arguments, Headers, Row};
+use crate::boundary::{Arguments, Headers, Row, Rows};
 use crate::kinds::tethered_action_kind::{self, *};
 use crate::kinds::tethered_cause::{self, *};
 use crate::kinds::tethered_connection::*;
@@ -79,8 +79,8 @@ impl Lent {
     }
 
     /// Shows them in these rows. What there is very much of is made where it goes: to be moved there costs as much again.
-    pub(super) fn show<'a>(&self, rows: impl Iterator<Item = Row<'a>>) {
-        for ((at, action), row) in self.actions.iter().enumerate().zip(rows) {
+    pub(super) fn show(&self, rows: &mut Rows) {
+        for ((at, action), row) in self.actions.iter().enumerate().zip(rows.take(self.len())) {
             match action {
                 Action::Deliver { client, token, delivery }
                     if !matches!(delivery.kind, DeliveryKind::Subscribe { .. }) =>
