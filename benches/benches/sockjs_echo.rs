@@ -15,11 +15,14 @@ fn main() -> io::Result<()> {
     let program = Path::new(env!("CARGO_BIN_EXE_echo-server"));
     process::pin(1)?;
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    println!("| transport | server | CPU, ns a message | times ours | messages a second |");
-    println!("| --- | --- | ---: | ---: | ---: |");
-    for transport in Transport::ALL {
-        if words.is_empty() || words.iter().any(|word| word == transport.name()) {
-            compare(program, transport)?;
+    for in_flight in IN_FLIGHT {
+        println!("\n{in_flight} in flight, {CLIENTS} clients:\n");
+        println!("| transport | server | CPU, ns a message | times ours | messages a second |");
+        println!("| --- | --- | ---: | ---: | ---: |");
+        for transport in Transport::ALL {
+            if words.is_empty() || words.iter().any(|word| word == transport.name()) {
+                compare(program, transport, in_flight)?;
+            }
         }
     }
     Ok(())
@@ -32,10 +35,10 @@ struct Pair {
     rate: f64,
 }
 
-fn compare(program: &Path, transport: Transport) -> io::Result<()> {
+fn compare(program: &Path, transport: Transport, in_flight: usize) -> io::Result<()> {
     let pair = |(name, _): &(&str, _)| {
         let server = Server::start(program, name)?;
-        let load = Load::connect(server.address, transport, CLIENTS)?;
+        let load = Load::connect(server.address, transport, CLIENTS, in_flight)?;
         Ok(Pair { server, load, cpu_ns: f64::MAX, rate: 0.0 })
     };
     let mut pairs = SOCKJS_SERVERS.iter().map(pair).collect::<io::Result<Vec<_>>>()?;
@@ -56,6 +59,8 @@ fn compare(program: &Path, transport: Transport) -> io::Result<()> {
 }
 
 const CLIENTS: usize = 100;
+/// A client that writes now and then, and one that writes much: what comes together goes in one request.
+const IN_FLIGHT: [usize; 2] = [16, 1];
 /// Each server has so many turns, in alternation; its best counts.
 const TURNS: usize = 15;
 const TURN: Duration = Duration::from_millis(400);

@@ -1,4 +1,4 @@
-//! The asking side of SockJS: many clients of one transport, each with one message under way, on one thread.
+//! The asking side of SockJS: many clients of one transport, each with a few messages under way, on one thread.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
@@ -44,8 +44,10 @@ pub struct Load {
     clients: Vec<Client>,
     transport: Transport,
     messages: u64,
-    /// What a WebSocket sends, and gets back.
-    frames: (Vec<u8>, Vec<u8>),
+    /// How many each client sends at a time, as sockjs-client does with what has come together.
+    in_flight: usize,
+    /// What a client sends: frames of a WebSocket, or the body of an `xhr_send`.
+    sent: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -55,8 +57,8 @@ struct Client {
     receiver: Option<Connection>,
     /// The request that brought the message is answered.
     answered: bool,
-    /// The message is back.
-    echoed: bool,
+    /// How many messages are not back yet.
+    waits: usize,
 }
 
 #[derive(Debug)]
@@ -66,17 +68,21 @@ struct Connection {
 }
 
 impl Load {
-    /// Clients, one after the other, by this transport.
+    /// Clients, one after the other, by this transport, each with so many messages under way.
     ///
     /// # Errors
     /// What the system says.
     ///
     /// # Panics
     /// If the server answers something else than an echo by SockJS would.
-    pub fn connect(server: SocketAddr, transport: Transport, clients: usize) -> io::Result<Self> {
-        let (mut asked, mut answered) = (Vec::new(), Vec::new());
-        write_masked_frame(&mut asked, true, Opcode::Text, [1, 2, 3, 4], SENT.as_bytes());
-        write_frame(&mut answered, true, Opcode::Text, ECHO.as_bytes());
+    pub fn connect(server: SocketAddr, transport: Transport, clients: usize, in_flight: usize) -> io::Result<Self> {
+        let mut sent = Vec::new();
+        match transport {
+            Transport::WebSocket => (0..in_flight).for_each(|_| {
+                write_masked_frame(&mut sent, true, Opcode::Text, [1, 2, 3, 4], format!("[{MESSAGE}]").as_bytes());
+            }),
+            _ => sent.extend(format!("[{}]", vec![MESSAGE; in_flight].join(",")).into_bytes()),
+        }
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut all = Vec::with_capacity(clients);
         for n in 0..clients {
@@ -89,7 +95,7 @@ impl Load {
             }
             all.push(client);
         }
-        let mut load = Self { epoll, clients: all, transport, messages: 0, frames: (asked, answered) };
+        let mut load = Self { epoll, clients: all, transport, messages: 0, in_flight, sent };
         (0..clients).try_for_each(|n| load.send(n))?;
         Ok(load)
     }
@@ -119,10 +125,10 @@ impl Load {
 
     fn send(&mut self, n: usize) -> io::Result<()> {
         let client = &mut self.clients[n];
-        (client.answered, client.echoed) = (self.transport == Transport::WebSocket, false);
+        (client.answered, client.waits) = (self.transport == Transport::WebSocket, self.in_flight);
         match self.transport {
-            Transport::WebSocket => client.sender.stream.write_all(&self.frames.0),
-            _ => client.sender.post(&client.path, "xhr_send", SENT),
+            Transport::WebSocket => client.sender.stream.write_all(&self.sent),
+            _ => client.sender.post(&client.path, "xhr_send", &self.sent),
         }
     }
 
@@ -135,12 +141,7 @@ impl Load {
         connection.fill()?;
         let came = &mut connection.came;
         match self.transport {
-            Transport::WebSocket if came.len() >= self.frames.1.len() => {
-                assert!(*came == self.frames.1, "what came back must be what was sent: {}", shown(came));
-                came.clear();
-                client.echoed = true;
-            }
-            Transport::WebSocket => {}
+            Transport::WebSocket => client.waits -= take_messages(came),
             _ if !receives => {
                 if came.ends_with(b"\r\n\r\n") {
                     assert!(came.starts_with(b"HTTP/1.1 204 "), "{}", shown(came));
@@ -149,26 +150,24 @@ impl Load {
                 }
             }
             Transport::XhrStreaming => {
-                if let Some(at) = find(came, ECHO.as_bytes()) {
-                    came.drain(..at + ECHO.len());
-                    client.echoed = true;
-                }
+                client.waits -= take_messages(came);
                 if came.ends_with(LAST_CHUNK) {
                     came.clear();
-                    connection.post(&client.path, "xhr_streaming", "")?;
+                    connection.post(&client.path, "xhr_streaming", b"")?;
                 }
             }
             Transport::Xhr => {
-                if let Some(body) = whole(came) {
-                    assert!(find(body, ECHO.as_bytes()).is_some(), "{}", shown(came));
+                if whole(came).is_some() {
+                    let messages = take_messages(came);
+                    assert!(messages > 0, "{}", shown(came));
+                    client.waits -= messages;
                     came.clear();
-                    client.echoed = true;
-                    connection.post(&client.path, "xhr", "")?;
+                    connection.post(&client.path, "xhr", b"")?;
                 }
             }
         }
-        if client.answered && client.echoed {
-            self.messages += 1;
+        if client.answered && client.waits == 0 {
+            self.messages += self.in_flight as u64;
             self.send(n)?;
         }
         Ok(())
@@ -183,19 +182,19 @@ impl Client {
             let mut open = Vec::new();
             write_frame(&mut open, true, Opcode::Text, b"o");
             sender.wait(|came| came == open)?;
-            return Ok(Self { path, sender, receiver: None, answered: false, echoed: false });
+            return Ok(Self { path, sender, receiver: None, answered: false, waits: 0 });
         }
         let mut receiver = Connection::new(TcpStream::connect(server)?);
-        receiver.post(&path, transport.name(), "")?;
+        receiver.post(&path, transport.name(), b"")?;
         match transport {
             Transport::XhrStreaming => receiver.wait(|came| find(came, b"\no\n").is_some())?,
             _ => {
                 receiver.wait(|came| whole(came).is_some_and(|body| find(body, b"o\n").is_some()))?;
-                receiver.post(&path, transport.name(), "")?;
+                receiver.post(&path, transport.name(), b"")?;
             }
         }
         let sender = Connection::new(TcpStream::connect(server)?);
-        Ok(Self { path, sender, receiver: Some(receiver), answered: false, echoed: false })
+        Ok(Self { path, sender, receiver: Some(receiver), answered: false, waits: 0 })
     }
 }
 
@@ -205,12 +204,12 @@ impl Connection {
         Self { stream, came: Vec::new() }
     }
 
-    fn post(&mut self, path: &str, what: &str, body: &str) -> io::Result<()> {
-        let request = format!(
-            "POST {path}/{what} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+    fn post(&mut self, path: &str, what: &str, body: &[u8]) -> io::Result<()> {
+        let head = format!(
+            "POST {path}/{what} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        self.stream.write_all(request.as_bytes())
+        self.stream.write_all(&[head.as_bytes(), body].concat())
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -236,6 +235,17 @@ impl Connection {
     }
 }
 
+/// Takes the messages that have come, and what stands before them.
+fn take_messages(came: &mut Vec<u8>) -> usize {
+    let (mut messages, mut end) = (0, 0);
+    while let Some(at) = find(&came[end..], MESSAGE.as_bytes()) {
+        messages += 1;
+        end += at + MESSAGE.len();
+    }
+    came.drain(..end);
+    messages
+}
+
 /// The body of an answer, once it is whole.
 fn whole(came: &[u8]) -> Option<&[u8]> {
     let at = find(came, b"\r\n\r\n")? + 4;
@@ -258,6 +268,5 @@ fn shown(came: &[u8]) -> String {
 
 /// Where the service is.
 pub const PREFIX: &str = "/sockjs";
-const SENT: &str = r#"["abcdefghijklmnop"]"#;
-const ECHO: &str = r#"a["abcdefghijklmnop"]"#;
+const MESSAGE: &str = r#""abcdefghijklmnop""#;
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
