@@ -60,7 +60,7 @@ fn compare(program: &Path, transport: Transport, in_flight: usize) -> io::Result
 
 const CLIENTS: usize = 100;
 /// A client that writes now and then, and one that writes much: what comes together goes in one request.
-const IN_FLIGHT: [usize; 2] = [16, 1];
+const IN_FLIGHT: [usize; 2] = [1, 16];
 /// Each server has so many turns, in alternation; its best counts.
 const TURNS: usize = 15;
 const TURN: Duration = Duration::from_millis(400);

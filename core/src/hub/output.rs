@@ -25,18 +25,22 @@ pub(crate) struct Output {
     moved: Instant,
     /// An emptied buffer, kept for the next burst.
     spare: Vec<u8>,
+    /// Where the units of the segments of units end, in order, each within its segment.
+    ends: VecDeque<u32>,
 }
 
 #[derive(Debug)]
 enum Segment {
     Own(Vec<u8>),
+    /// Whole units, so many.
+    Units(Vec<u8>, u32),
     Shared(Bytes),
 }
 
 impl Segment {
     fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Own(bytes) => bytes,
+            Self::Own(bytes) | Self::Units(bytes, _) => bytes,
             Self::Shared(bytes) => bytes,
         }
     }
@@ -80,17 +84,24 @@ impl Output {
         added
     }
 
-    /// The same, but the bytes are dropped or written as a whole: they are a segment of their own.
+    /// The same, but the bytes are a unit, which is dropped or written as a whole.
     pub(crate) fn unit(&mut self, now: Instant, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         if self.len == 0 {
             self.moved = now;
         }
-        let mut bytes = core::mem::take(&mut self.spare);
-        bytes.clear();
-        write(&mut bytes);
-        let added = bytes.len();
+        let fits = (self.len == 0 || self.sealed < self.len)
+            && matches!(self.segments.back(), Some(Segment::Units(bytes, _)) if bytes.len() < SEGMENT_BYTES);
+        if !fits {
+            self.segments.push_back(Segment::Units(core::mem::take(&mut self.spare), 0));
+        }
+        let Some(Segment::Units(bytes, count)) = self.segments.back_mut() else { return 0 };
+        let before = bytes.len();
+        write(bytes);
+        *count += 1;
+        // A unit is a message at most, and those are limited to 4 GiB.
+        self.ends.push_back(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let added = bytes.len() - before;
         self.len += added;
-        self.segments.push_back(Segment::Own(bytes));
         added
     }
 
@@ -140,8 +151,13 @@ impl Output {
             }
             left -= rest;
             self.written = 0;
-            if let Some(Segment::Own(bytes)) = self.segments.pop_front() {
-                self.keep(bytes);
+            match self.segments.pop_front() {
+                Some(Segment::Own(bytes)) => self.keep(bytes),
+                Some(Segment::Units(bytes, count)) => {
+                    self.ends.drain(..self.ends.len().min(count as usize));
+                    self.keep(bytes);
+                }
+                Some(Segment::Shared(_)) | None => {}
             }
         }
         self.written += left;
@@ -153,14 +169,29 @@ impl Output {
         len
     }
 
-    /// Drops the segments that no byte of is written, for a socket that speaks HTTP. Returns how many bytes were dropped.
+    /// Drops the units that no byte of is written, for a socket that speaks HTTP. Returns how many bytes were dropped.
     pub(crate) fn drop_unstarted_units(&mut self) -> usize {
         if self.sealed > 0 {
             return self.drop_unstarted();
         }
         let started = usize::from(self.written > 0);
         self.segments.truncate(started);
+        match self.segments.front_mut() {
+            Some(Segment::Units(bytes, count)) => {
+                let units = self.ends.iter().take(*count as usize);
+                let whole = units.take_while(|end| (**end as usize) < self.written).count();
+                self.ends.truncate(whole + 1);
+                *count = self.ends.len() as u32;
+                bytes.truncate(self.ends.back().map_or(0, |end| *end as usize));
+            }
+            _ => self.ends.clear(),
+        }
         let left = self.segments.front().map_or(0, |first| first.as_slice().len() - self.written);
+        if left == 0 {
+            self.segments.clear();
+            self.ends.clear();
+            self.written = 0;
+        }
         core::mem::replace(&mut self.len, left) - left
     }
 
@@ -175,17 +206,23 @@ impl Output {
             });
             let count = sealed.count();
             self.segments.truncate(count);
+            let units = self.segments.iter().map(|segment| match segment {
+                Segment::Units(_, count) => *count as usize,
+                Segment::Own(_) | Segment::Shared(_) => 0,
+            });
+            self.ends.truncate(units.sum());
             return core::mem::replace(&mut self.len, self.sealed) - self.sealed;
         }
         let started = if self.written == 0 { None } else { self.segments.pop_front() };
         self.segments.clear();
+        self.ends.clear();
         let before = core::mem::take(&mut self.len);
         if let Some(segment) = started {
             let end = frame_end(segment.as_slice(), self.written);
             if end > self.written {
                 self.len = end - self.written;
                 self.segments.push_back(match segment {
-                    Segment::Own(mut bytes) => {
+                    Segment::Own(mut bytes) | Segment::Units(mut bytes, _) => {
                         bytes.truncate(end);
                         Segment::Own(bytes)
                     }
@@ -208,6 +245,7 @@ impl Output {
     /// Drops everything.
     pub(crate) fn clear(&mut self) -> usize {
         self.segments.clear();
+        self.ends.clear();
         self.written = 0;
         self.sealed = 0;
         core::mem::take(&mut self.len)
@@ -340,9 +378,9 @@ mod tests {
                     output.own(NOW, |bytes| bytes.extend_from_slice(&vec![b's'; sealed]));
                     output.seal();
                 }
-                for (n, len) in [9, 10, 11].into_iter().enumerate() {
+                for (n, len) in [4, 5, 10, 6, 5].into_iter().enumerate() {
                     let piece = vec![b'a' + n as u8; len];
-                    if n == 1 {
+                    if n == 2 {
                         output.shared(NOW, &Bytes::from(piece));
                     } else {
                         output.unit(NOW, |bytes| bytes.extend_from_slice(&piece));
@@ -351,13 +389,42 @@ mod tests {
                 let whole = all(&output);
                 output.advance(NOW, written);
                 let dropped = output.drop_unstarted_units();
-                let edges = [0, 9, 19, 30].map(|edge| sealed + edge);
+                let edges = [0, 4, 9, 19, 25, 30].map(|edge| sealed + edge);
                 let end = edges.into_iter().find(|&edge| edge >= written).unwrap_or(whole.len());
                 assert_eq!(all(&output), whole[written..end], "after {written}");
                 assert_eq!((output.len(), dropped), (end - written, whole.len() - end));
                 output.unit(NOW, |bytes| bytes.push(b'x'));
                 assert_eq!(all(&output).len(), end - written + 1);
             }
+        }
+    }
+
+    /// What is sealed may be units, of an answer before.
+    #[test]
+    fn units_that_are_sealed_stay_and_are_counted() {
+        for written in 0..=40 {
+            let mut output = Output::default();
+            let unit = |output: &mut Output, byte: u8, len: usize| {
+                output.unit(NOW, |bytes| bytes.extend_from_slice(&vec![byte; len]));
+            };
+            unit(&mut output, b'a', 5);
+            unit(&mut output, b'b', 6);
+            output.seal();
+            unit(&mut output, b'c', 7);
+            unit(&mut output, b'd', 8);
+            output.advance(NOW, written.min(26));
+            output.drop_unstarted_units();
+            let edges = [11, 18, 26];
+            let end = edges.into_iter().find(|&edge| edge >= written).unwrap_or(26);
+            assert_eq!(output.len(), end - written.min(26), "after {written}");
+            // What comes then is as of a fresh one.
+            let left = output.len();
+            output.advance(NOW, left);
+            unit(&mut output, b'e', 3);
+            unit(&mut output, b'f', 4);
+            output.advance(NOW, 1);
+            output.drop_unstarted_units();
+            assert_eq!(all(&output), b"ee", "after {written}");
         }
     }
 
