@@ -24,6 +24,7 @@ def refused(*options):
 assert 'did you mean session-timeout?' in refused("--sesion-timeout=60s")
 assert refused("--session-timeout", "x").startswith('chat: session-timeout: "x" is no duration')
 assert 'did you mean sockjs-heartbeat?' in refused("--sockjs-heartbeet=2s")
+assert "duplicate key: rules = " in refused("--rules=open")
 assert "write redis://HOST:PORT" in refused("--redis=rediss://127.0.0.1:6379")
 assert "write redis://HOST:PORT" in refused("--redis=redis://127.0.0.1:6379/1")
 assert "write HOST:PORT" in refused("--listen=8080")
