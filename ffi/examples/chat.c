@@ -243,12 +243,12 @@ static int from_here(const tethered_request *request) {
 
 /* Pages, each with a place for the token. */
 static const char login_page[] =
-    "<!doctype html><meta charset=utf-8><title>Log in</title><form method=post action=/login>"
-    "<input type=hidden name=\"_csrf\" value=\"%s\"><input name=\"username\" placeholder=rob>"
+    "<!doctype html><meta charset=utf-8><title>Log in</title><form method=\"post\" action=\"/login\">"
+    "<input type=\"hidden\" name=\"_csrf\" value=\"%s\"><input name=\"username\" placeholder=\"rob\">"
     "<input name=\"password\" type=\"password\"><button>Log in</button></form>";
 static const char chat_page[] =
-    "<!doctype html><meta charset=utf-8><title>Chat</title><form method=post action=/logout>"
-    "<input type=hidden name=\"_csrf\" value=\"%s\"><button>Log out</button></form>"
+    "<!doctype html><meta charset=utf-8><title>Chat</title><form method=\"post\" action=\"/logout\">"
+    "<input type=\"hidden\" name=\"_csrf\" value=\"%s\"><button>Log out</button></form>"
     "<form id=say><input id=to placeholder=to><input id=text><button>Say</button></form><pre id=log></pre><script>\n"
     "const ws = new WebSocket(location.origin.replace('http', 'ws') + '/stomp'), log = document.getElementById('log');\n"
     "const frame = (head, body = '') => ws.send(head.join('\\n') + '\\n\\n' + body + '\\0');\n"
