@@ -294,7 +294,7 @@ static void request(tethered_hub *hub, tethered_now now, const tethered_action *
   int reads = is(r.method, "GET") || is(r.method, "HEAD"), posts = is(r.method, "POST");
   const char *to = NULL;
   if (posts && (is(path, "/login") || is(path, "/logout")) && !from_here(&r)) {
-    answer.status = 403, answer.body = slice("This form was not sent by a page of ours, or is too old: reload, and try again.\n");
+    answer.status = 403, answer.body = slice("This form was not sent by a page of ours, or is too old: reload it.\n");
   } else if (posts && is(path, "/login")) {
     to = "/login?error";
     if (field(r.body, "username", name) && field(r.body, "password", password))

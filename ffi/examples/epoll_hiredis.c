@@ -3,8 +3,8 @@
  *   cc -O2 epoll_hiredis.c chat.c $(pkg-config --cflags --libs tethered hiredis) -o chat
  *   chat [--listen 127.0.0.1:8080] [--redis redis://127.0.0.1:6379] [--conformance] [--NAME=VALUE ...]
  *
- * NAME is any setting of tethered_config_parse, such as session-timeout, redis-layout or sockjs-heartbeat. Nodes on one Redis
- * pass on to each other what is published.
+ * NAME is any setting of tethered_config_parse, such as session-timeout, redis-layout or sockjs-heartbeat. Nodes on one
+ * Redis pass on to each other what is published.
  *
  * The token of a socket is its descriptor. It names the connection until TETHERED_CLOSE, for only then is it closed. */
 #define _GNU_SOURCE
@@ -121,10 +121,14 @@ static void forget(void *r) { redis_watch(r, 0); }
 
 static tethered_slice text_of(const redisReply *reply) { return (tethered_slice){(const uint8_t *)reply->str, reply->len}; }
 
+static void tell_why(struct redis *r, const char *why) {
+  if (!r->told && !stopped)
+    fprintf(stderr, "msg=\"redis lost\" connection=%s redis=%s:%d why=\"%s\"\n", names[r - redis], redis_host, redis_port, why);
+  r->told = 1;
+}
+
 static void redis_gone(struct redis *r) {
-  if (!r->told++ && !stopped)
-    fprintf(stderr, "msg=\"redis lost\" connection=%s redis=%s:%d why=\"%s\"\n", names[r - redis], redis_host, redis_port,
-            r->context->errstr);
+  tell_why(r, r->context->errstr);
   r->context = NULL, r->unconfirmed = 0, r->retry_ms = moment.mono_ms + RETRY_MS;
   if (!stopped) tethered_disconnected(hub, moment, (uint32_t)(r - redis));
 }
@@ -157,6 +161,7 @@ static void redis_connect(struct redis *r) {
   r->retry_ms = moment.mono_ms + RETRY_MS;
   if (!context) return;
   if (context->err) {
+    tell_why(r, context->errstr);
     redisAsyncFree(context);
     return;
   }
@@ -321,10 +326,10 @@ static void option(const char *name, const char *value) {
     int port = host_and_port(value, host, sizeof host);
     options.listen.sin_port = htons((uint16_t)port);
     if (port < 0 || !inet_pton(AF_INET, strcmp(host, "localhost") ? host : "127.0.0.1", &options.listen.sin_addr))
-      refuse("--listen: \"%s\" is no address of IPv4; write HOST:PORT such as 127.0.0.1:8080, port 0 for any free one", value);
+      refuse("--listen: \"%s\" is no address of IPv4; write HOST:PORT such as 127.0.0.1:8080 (port 0: any free one)", value);
   } else if (!strcmp(name, "redis")) {
     if (strncmp(value, "redis://", 8) || (redis_port = host_and_port(value + 8, redis_host, sizeof redis_host)) < 0)
-      refuse("--redis: \"%s\" is not understood; write redis://HOST:PORT: without a login, TLS, or another database than 0", value);
+      refuse("--redis: \"%s\" is not understood; write redis://HOST:PORT (no login, no TLS, and database 0)", value);
   } else if (!strcmp(name, "redis-database")) {
     refuse("--redis-database: only database 0 is used here");
   } else if (!strcmp(name, "conformance")) {
@@ -341,7 +346,8 @@ static void option(const char *name, const char *value) {
 
 /* --name=value, --name value, or --name alone, which is true. */
 static void read_options(int argc, char **argv) {
-  options.listen = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(8080), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  options.listen = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(8080)};
+  options.listen.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   snprintf(relay, sizeof relay, "spring:session:tethered:0:relay");
   for (int i = 1; i < argc; i++) {
     char name[64], *equals = strchr(argv[i], '=');
@@ -382,6 +388,8 @@ static int listen_on(struct sockaddr_in address) {
   if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 1024)) die("listen");
   getsockname(listener, (struct sockaddr *)&address, &size);
   inet_ntop(AF_INET, &address.sin_addr, host, sizeof host);
+  if (ntohl(address.sin_addr.s_addr) >> 24 != 127)
+    fprintf(stderr, "msg=warning what=\"others can reach this, and whoever has read chat.c can log in\"\n");
   fprintf(stderr, "msg=listening address=http://%s:%d/\n", host, ntohs(address.sin_port));
   return listener;
 }
