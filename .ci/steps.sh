@@ -7,7 +7,7 @@ conformance=$(cd "${CONFORMANCE_SUITES:-../shared/conformance}" 2>/dev/null && p
 [ -z "$conformance" ] || STEPS="$STEPS autobahn stomp sockjs browser stomppy"
 # A Spring application to share sessions with, where it is found: README.md in its folder says what it is.
 spring=$(cd "${SPRING_REFERENCE:-../shared/spring-reference}" 2>/dev/null && pwd || true)
-[ -z "$spring" ] || STEPS="$STEPS spring"
+[ -z "$spring" ] || STEPS="$STEPS spring cspring"
 
 about() {
     case $1 in
@@ -17,7 +17,7 @@ about() {
         test) echo "every test and doctest of the workspace: units, transcripts, simulator, hostile input, the C smoke test" ;;
         cabi) echo "the C ABI: types and signatures against what is written down, by libabigail" ;;
         package) echo "install.sh, used from an empty C project by pkg-config and an empty C++ project by CMake; what it exports and needs" ;;
-        cexamples) echo "the C and C++ examples without a warning: the chat on each loop, with a part of the suites, and the room on Boost.Beast" ;;
+        cexamples) echo "the C and C++ examples without a warning: the chat on each loop, with a part of the suites and the browser, and the room on Boost.Beast" ;;
         sanitize) echo "the C tests with ASan, UBSan and TSan, planted faults, and ${CABI_FUZZ_SECONDS} s of random calls" ;;
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
@@ -30,6 +30,7 @@ about() {
         browser) echo "sockjs-client and @stomp/stompjs in headless Chromium, over each transport" ;;
         stomppy) echo "stomp.py, a client of others" ;;
         spring) echo "one session store with a real Spring application: logins, renewals, ends, races; what it was recorded to say over SockJS" ;;
+        cspring) echo "the same store with the chat in C instead of the server: logins, renewals, ends, races ($RACE_ROUNDS_OF_C rounds)" ;;
         sim) echo "100,000 seeds of each simulator, each run twice: the embedded store, and a model of Redis beside Spring nodes" ;;
         mass) echo "100,000 of 500,000 sessions end in one second, and a sweep of 100,000: core on a real Redis" ;;
         churn) echo "ten minutes of 10,000 connects and closes a second: the release build" ;;
@@ -39,6 +40,7 @@ about() {
 
 CABI_FUZZ_SECONDS=${CABI_FUZZ_SECONDS:-20}
 FUZZ_SECONDS=${FUZZ_SECONDS:-600}
+RACE_ROUNDS_OF_C=${RACE_ROUNDS_OF_C:-200}
 FUZZ_TARGETS=${FUZZ_TARGETS:-ws_frame http_head stomp_frame sockjs_body sockjs_channel hub_ops}
 BARE_TARGET=thumbv7em-none-eabihf
 
@@ -84,14 +86,19 @@ example() {
     $compiler -O2 -Wall -Wextra -Wpedantic -Werror "$@" $(pkg-config --cflags --libs tethered $packages) -Wl,-rpath,"$tree/lib" -o "$tree/$name"
 }
 
-# The suites of the server's own steps, but for what of Autobahn takes long.
-step_cexamples() {
-    local tree=$root/target/ci/cexamples compiler=cc redis
+# Installs the library into $tree, and builds the chat on epoll and hiredis there.
+chat_in_c() {
     mkdir -p "$tree"
     ffi/install.sh "$tree"
     export PKG_CONFIG_PATH=$tree/lib/pkgconfig
-    example echo '' ffi/examples/echo.c
     example chat hiredis ffi/examples/epoll_hiredis.c ffi/examples/chat.c
+}
+
+# The suites of the server's own steps, but for what of Autobahn takes long.
+step_cexamples() {
+    local tree=$root/target/ci/cexamples compiler=cc redis
+    chat_in_c
+    example echo '' ffi/examples/echo.c
     example chat-uv libuv ffi/examples/libuv.c ffi/examples/chat.c
     compiler="c++ -std=c++17" example room '' ffi/examples/beast_session.cpp -lpthread
     port=$(free_port)
@@ -106,9 +113,11 @@ step_cexamples() {
     autobahn_of_c uv "$port" /echo
     stop_servers
     redis=$(free_port)
+    python3 ffi/tests/examples/redis.py "$tree/chat" "$redis"
     start_program "$redis" redis-server --port "$redis" --save ''
     port=$(free_port)
-    start_program "$port" "$tree/chat" --port "$port" --redis "$redis" --conformance --heartbeat 1000,1000 \
+    start_program "$port" "$tree/chat" --listen "127.0.0.1:$port" --redis "redis://127.0.0.1:$redis" --conformance \
+        --stomp-heartbeat 1000,1000 \
         --sockjs-heartbeat 2s --sockjs-disconnect-delay 1500ms
     python3 ffi/tests/examples/chat.py "$port"
     autobahn_of_c epoll "$port" /echo/websocket
@@ -117,6 +126,7 @@ step_cexamples() {
         bash "$conformance/sockjs/run.sh" "http://127.0.0.1:$port"
     STOMP_LOGIN="rob:password luke:password" STOMP_HEARTBEAT=1000,1000 \
         bash "$conformance/stomp/run.sh" "ws://127.0.0.1:$port/stomp"
+    bash "$conformance/browser/run.sh" "http://127.0.0.1:$port"
 }
 
 # autobahn_of_c NAME PORT PATH: without the cases that take minutes.
@@ -241,6 +251,14 @@ step_stomppy() {
 step_spring() {
     SPRING_REFERENCE=$spring cargo test --locked -p tethered-smol --test spring_sockjs -- --ignored --test-threads=8
     SPRING_REFERENCE=$spring cargo test --locked -p tethered-smol --test spring -- --ignored --test-threads=1
+}
+
+# The C server is held to the same bounds. The race is shorter: 2,000 rounds of it take two minutes.
+step_cspring() {
+    local tree=$root/target/ci/cexamples compiler=cc
+    chat_in_c
+    SERVER=$tree/chat SPRING_REFERENCE=$spring RACE_ROUNDS=$RACE_ROUNDS_OF_C \
+        cargo test --locked -p tethered-smol --test spring -- --ignored --test-threads=1
 }
 
 step_sim() {

@@ -1,7 +1,8 @@
 /* A chat: who is there, who said what to whom, and a login. All state is in memory, the sessions where the hub has them.
  *
- * Forms are taken from pages of this server only: browsers say where a POST comes from, and the session's cookie is kept
- * from other sites (SameSite) besides. */
+ * Forms are taken from pages of this server only: browsers say where a POST comes from, and a form has to repeat what a
+ * cookie of this server says, which a page of elsewhere cannot read. Nothing need be kept for that, so it does not matter
+ * which node shows the form and which one takes it. */
 #define _GNU_SOURCE
 #include "chat.h"
 
@@ -9,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { BODY = 1 << 17, NAME = 256, MOST_PRESENT = 1024 };
+enum { BODY = 1 << 17, NAME = 256, MOST_PRESENT = 1024, TOKEN = 32 };
 
 static struct present { char name[NAME]; size_t len, connections; } present[MOST_PRESENT];
 static size_t n_present;
@@ -198,9 +201,39 @@ static int field(tethered_slice form, const char *name, char *out) {
   return 0;
 }
 
-/* Whether a form was sent by a page of this server, as far as the browser tells. */
+/* The token that a browser's cookie holds; empty: none. It is put into pages, so it is nothing but digits. */
+static tethered_slice token_of(const tethered_request *request) {
+  const tethered_slice *cookies = header(request, "cookie");
+  const char *p = cookies ? (const char *)cookies->ptr : NULL;
+  size_t left = cookies ? cookies->len : 0;
+  while (left) {
+    const char *end = memchr(p, ';', left);
+    size_t len = end ? (size_t)(end - p) : left, digits = 0;
+    if (len == 5 + TOKEN && !memcmp(p, "CSRF=", 5)) {
+      while (digits < TOKEN && memchr("0123456789abcdef", p[5 + digits], 16)) digits++;
+      if (digits == TOKEN) return (tethered_slice){(const uint8_t *)p + 5, TOKEN};
+    }
+    if (end) len++;
+    p += len, left -= len;
+    while (left && *p == ' ') p++, left--;
+  }
+  return (tethered_slice){NULL, 0};
+}
+
+static int new_token(char *out) {
+  uint8_t bytes[TOKEN / 2];
+  if (getentropy(bytes, sizeof bytes)) return 0;
+  for (int i = 0; i < TOKEN / 2; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+  return 1;
+}
+
+/* Whether a form was sent by a page of this server: with its token, and, as far as the browser tells, from here. */
 static int from_here(const tethered_request *request) {
   const tethered_slice *origin = header(request, "origin"), *host = header(request, "host");
+  const tethered_slice *sent = header(request, "x-csrf-token");
+  const tethered_slice token = token_of(request);
+  char text[NAME];
+  if (!token.len || !(sent ? same(*sent, token) : field(request->body, "_csrf", text) && is(token, text))) return 0;
   if (!origin) return 1;
   if (!host || origin->len <= host->len) return 0;
   size_t scheme = origin->len - host->len;
@@ -208,11 +241,14 @@ static int from_here(const tethered_request *request) {
   return same(rest, *host) && (is(before, "http://") || is(before, "https://"));
 }
 
+/* Pages, each with a place for the token. */
 static const char login_page[] =
-    "<!doctype html><meta charset=utf-8><title>Log in</title><form method=post action=/login>"
-    "<input name=\"username\" placeholder=rob><input name=\"password\" type=\"password\"><button>Log in</button></form>";
+    "<!doctype html><meta charset=utf-8><title>Log in</title><form method=\"post\" action=\"/login\">"
+    "<input type=\"hidden\" name=\"_csrf\" value=\"%s\"><input name=\"username\" placeholder=\"rob\">"
+    "<input name=\"password\" type=\"password\"><button>Log in</button></form>";
 static const char chat_page[] =
-    "<!doctype html><meta charset=utf-8><title>Chat</title><form method=post action=/logout><button>Log out</button></form>"
+    "<!doctype html><meta charset=utf-8><title>Chat</title><form method=\"post\" action=\"/logout\">"
+    "<input type=\"hidden\" name=\"_csrf\" value=\"%s\"><button>Log out</button></form>"
     "<form id=say><input id=to placeholder=to><input id=text><button>Say</button></form><pre id=log></pre><script>\n"
     "const ws = new WebSocket(location.origin.replace('http', 'ws') + '/stomp'), log = document.getElementById('log');\n"
     "const frame = (head, body = '') => ws.send(head.join('\\n') + '\\n\\n' + body + '\\0');\n"
@@ -225,12 +261,32 @@ static const char chat_page[] =
     "say.onsubmit = () => { frame(['SEND', 'destination:/app/im', 'content-type:application/json'],\n"
     "  JSON.stringify({to: to.value, message: text.value})); return false; };\n"
     "</script>";
+static const char csrf_json[] = "{\"headerName\":\"X-CSRF-TOKEN\",\"parameterName\":\"_csrf\",\"token\":\"%s\"}";
+
+/* Puts a page with the browser's token into an answer, and a cookie with a new one if there is none yet. */
+static void show(tethered_response *answer, tethered_header *headers, const tethered_request *request, const char *page) {
+  static char body[4096], cookie[128];
+  char token[TOKEN + 1];
+  const tethered_slice known = token_of(request);
+  if (known.len) {
+    memcpy(token, known.ptr, TOKEN), token[TOKEN] = 0;
+  } else if (new_token(token)) {
+    const char *secure = request->flags & TETHERED_PEER_SECURE ? "; Secure" : "";
+    snprintf(cookie, sizeof cookie, "CSRF=%s; Path=/; HttpOnly; SameSite=Lax%s", token, secure);
+    headers[answer->n_headers++] = (tethered_header){slice("Set-Cookie"), slice(cookie)};
+  } else {
+    answer->status = 500;
+    return;
+  }
+  snprintf(body, sizeof body, page, token);
+  answer->body = slice(body);
+}
 
 static void request(tethered_hub *hub, tethered_now now, const tethered_action *a) {
   tethered_request r;
   char name[NAME], password[NAME];
   if (tethered_details(hub, a->details, &r, sizeof r)) return;
-  tethered_header headers[2] = {{slice("Content-Type"), slice("text/html; charset=utf-8")},
+  tethered_header headers[3] = {{slice("Content-Type"), slice("text/html; charset=utf-8")},
                                 {slice("Cache-Control"), slice("no-store")}};
   tethered_response answer = {.status = 200, .headers = headers, .n_headers = 2};
   const uint8_t *query = r.target.len ? memchr(r.target.ptr, '?', r.target.len) : NULL;
@@ -238,7 +294,7 @@ static void request(tethered_hub *hub, tethered_now now, const tethered_action *
   int reads = is(r.method, "GET") || is(r.method, "HEAD"), posts = is(r.method, "POST");
   const char *to = NULL;
   if (posts && (is(path, "/login") || is(path, "/logout")) && !from_here(&r)) {
-    answer.status = 403, answer.body = slice("This form was not sent by a page of ours.\n");
+    answer.status = 403, answer.body = slice("This form was not sent by a page of ours, or is too old: reload it.\n");
   } else if (posts && is(path, "/login")) {
     to = "/login?error";
     if (field(r.body, "username", name) && field(r.body, "password", password))
@@ -248,10 +304,11 @@ static void request(tethered_hub *hub, tethered_now now, const tethered_action *
   } else if (posts && is(path, "/logout")) {
     to = "/login?logout", answer.change = r.principal.len ? TETHERED_CHANGE_LOGOUT : TETHERED_CHANGE_KEEP;
   } else if (reads && is(path, "/login")) {
-    answer.body = slice(login_page);
-  } else if (reads && is(path, "/")) {
-    if (r.principal.len) answer.body = slice(chat_page);
-    else to = "/login";
+    show(&answer, headers, &r, login_page);
+  } else if (reads && (is(path, "/") || is(path, "/csrf"))) {
+    if (!r.principal.len) to = "/login";
+    else show(&answer, headers, &r, is(path, "/") ? chat_page : csrf_json);
+    if (is(path, "/csrf")) headers[0].value = slice("application/json");
   } else {
     answer.status = 404, answer.body = slice("There is nothing here.\n");
   }

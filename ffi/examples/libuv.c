@@ -31,10 +31,16 @@ static int draining;
 static void die(const char *what, int error) { fprintf(stderr, "%s: %s\n", what, uv_strerror(error)), exit(1); }
 static void fail(const char *what, int32_t status) { fprintf(stderr, "%s: %s\n", what, tethered_strerror(status)), exit(1); }
 
+/* The time that libuv took when its wait was over: one look at the clocks for all that a turn of the loop tells. */
 static tethered_now now(void) {
-  uv_timeval64_t wall;
-  uv_gettimeofday(&wall);
-  return (tethered_now){uv_hrtime() / 1000000, (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_usec / 1000};
+  static tethered_now moment;
+  uint64_t mono = uv_now(uv_default_loop());
+  if (mono != moment.mono_ms) {
+    uv_timeval64_t wall;
+    uv_gettimeofday(&wall);
+    moment = (tethered_now){mono, (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_usec / 1000};
+  }
+  return moment;
 }
 
 /* Reading: one buffer for all, for what is in it is taken before the next socket is read. */
@@ -171,8 +177,8 @@ static void act(uv_prepare_t *handle) {
     uv_timer_stop(&timer);
     return;
   }
-  uint64_t time = now().mono_ms;
   uv_update_time(handle->loop); /* what a timer's wait begins at */
+  uint64_t time = uv_now(handle->loop);
   uv_timer_start(&timer, on_timer, deadline <= time ? 0 : deadline - time, 0);
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn read(text: &str) -> Outcome<Given> {
     let file = File { text };
     let table = DeTable::parse(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        file.fault(start, error.message())
+        file.fault(start, &format!("{}: {}", error.message(), file.line(start)))
     })?;
     let mut given = Given { config: Config::default(), choices: Choices::default() };
     let entries = in_order(table.get_ref());
@@ -46,6 +46,14 @@ impl File<'_> {
     fn fault(&self, start: usize, why: &str) -> Fault {
         let line = self.text.bytes().take(start).filter(|b| *b == b'\n').count() + 1;
         wrong(format!("line {line}: {why}"))
+    }
+
+    /// The line that this stands on, as far as it fits into a message.
+    fn line(&self, at: usize) -> String {
+        let begin = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+        let line = self.text[begin..].lines().next().unwrap_or_default();
+        let shown: String = line.chars().take(LINE_CHARS).map(|c| if c.is_control() { '?' } else { c }).collect();
+        format!("{shown}{}", if line.chars().nth(LINE_CHARS).is_some() { "..." } else { "" })
     }
 
     fn of(&self, start: usize, key: &str, Refused(why): &Refused) -> Fault {
@@ -216,6 +224,7 @@ fn switch(value: &DeValue<'_>) -> Result<bool, Refused> {
     scalar(value).ok_or_else(|| Refused(ONE_VALUE.to_owned())).and_then(|text| value::switch(&text))
 }
 
+const LINE_CHARS: usize = 64;
 const ONE_VALUE: &str = "must be one value: a string or a whole number";
 const MANY_VALUES: &str = "must be a string or a list of strings";
 
@@ -316,5 +325,11 @@ sockjs-stream = "1MiB"
             assert_eq!(refused(text), why, "{text}");
         }
         assert!(refused("a = ").starts_with("line 1: "));
+        assert_eq!(refused("a = 1\nrules = 'open'\nrules = 'sample'"), "line 3: duplicate key: rules = 'sample'");
+        let long = refused(&format!("store = 'memory'\nx y = '{}'\n", "\u{1f600}".repeat(100)));
+        assert!(
+            long.starts_with("line 2: ") && long.contains(": x y = '\u{1f600}") && long.ends_with("\u{1f600}..."),
+            "{long}"
+        );
     }
 }

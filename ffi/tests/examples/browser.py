@@ -9,6 +9,14 @@ import struct
 ENDED = "This connection was established under an authenticated HTTP Session that has expired"
 
 
+def get(port, path, cookie=None):
+    """The response and its body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
+    response = connection.getresponse()
+    return response, response.read().decode()
+
+
 def post(port, path, body="", cookie=None, origin=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": origin or "http://127.0.0.1:%d" % port}
@@ -20,9 +28,9 @@ def post(port, path, body="", cookie=None, origin=None):
     return response
 
 
-def log_in(port, form):
+def log_in(port, form, cookie=None):
     """The cookie of the login."""
-    response = post(port, "/login", form)
+    response = post(port, "/login", form, cookie)
     assert response.status == 302 and response.getheader("Location") == "/", (response.status, response.getheader("Location"))
     return response.getheader("Set-Cookie").split(";")[0]
 

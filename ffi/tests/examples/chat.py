@@ -2,16 +2,24 @@
 """chat.py PORT: two people log in at the chat, write to each other, and one logs out."""
 
 import json
+import re
 import sys
 
-from browser import ENDED, WebSocket, log_in, post
+from browser import ENDED, WebSocket, get, log_in, post
 
 PORT = int(sys.argv[1])
 
 
 class Person:
     def __init__(self, name):
-        self.cookie = log_in(PORT, "username=%s&password=password" % name)
+        page, text = get(PORT, "/login")
+        cookie = page.getheader("Set-Cookie").split(";")[0]
+        fields = "username=%s&password=password&_csrf=" % name
+        token = re.search('name="_csrf" value="([0-9a-f]{32})"', text).group(1)
+        for wrong in ["", "0" * 32]:
+            assert post(PORT, "/login", fields + wrong, cookie).status == 403, "without the token of its cookie"
+        assert post(PORT, "/login", fields + token).status == 403, "without a cookie"
+        self.cookie = cookie + "; " + log_in(PORT, fields + token, cookie)
         self.socket = WebSocket(PORT, "/stomp", self.cookie)
         self.say("CONNECT", {"accept-version": "1.2", "host": "chat", "heart-beat": "0,0"})
         self.hear("CONNECTED")
@@ -38,8 +46,15 @@ assert json.loads(luke.hear("MESSAGE")) == ["rob"]
 luke.say("SUBSCRIBE", {"id": "3", "destination": "/topic/friends/signout", "receipt": "s"})
 luke.hear("RECEIPT")
 
-assert post(PORT, "/logout", "", rob.cookie, "http://elsewhere.example").status == 403
-assert post(PORT, "/logout", "", rob.cookie).status == 302
+said = json.loads(get(PORT, "/csrf", rob.cookie)[1])
+form = "%s=%s" % (said["parameterName"], said["token"])
+assert 'name="_csrf" value="%s"' % said["token"] in get(PORT, "/", rob.cookie)[1]
+assert post(PORT, "/logout", form, rob.cookie, "http://elsewhere.example").status == 403
+assert post(PORT, "/logout", "", rob.cookie).status == 403
+# What a page repeats is nothing but a token.
+page, text = get(PORT, "/login", "CSRF=" + ('"><script>' * 4)[:32])
+assert "<script>" not in text and page.getheader("Set-Cookie").startswith("CSRF="), text
+assert post(PORT, "/logout", form, rob.cookie).status == 302
 assert rob.socket.closed() == (1008, ENDED)
 assert json.loads(luke.hear("MESSAGE")) == ["rob"]
 print("the chat works, and a logout closes")
