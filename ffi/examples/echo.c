@@ -71,11 +71,11 @@ static void write_out(int fd) {
   tethered_slice slices[SLICES];
   size_t count;
   ssize_t written = 0;
-  while ((count = tethered_output(hub, sockets[fd], slices, SLICES)) > 0) {
+  while (written >= 0 && (count = tethered_output(hub, sockets[fd], slices, SLICES)) > 0) {
     written = count == 1 ? send(fd, slices[0].ptr, slices[0].len, MSG_NOSIGNAL) /* for one it is cheaper than writev */
                          : writev(fd, (const struct iovec *)(const void *)slices, (int)count);
-    if (written < 0) break;
-    tethered_sent(hub, moment, sockets[fd], (size_t)written);
+    if (written >= 0) tethered_sent(hub, moment, sockets[fd], (size_t)written);
+    if (count == 1 && written == (ssize_t)slices[0].len) break; /* that was all */
   }
   if (written < 0 && errno != EAGAIN && errno != EINTR) tethered_closed(hub, moment, sockets[fd]);
   uint32_t events = written < 0 ? wanted[fd] | EPOLLOUT : wanted[fd] & ~(uint32_t)EPOLLOUT;
