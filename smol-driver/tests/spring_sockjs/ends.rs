@@ -301,9 +301,11 @@ fn quiet_kinds() {
         ("nothing", None),
     ];
     let ours = say.map(|(who, say)| {
-        let mut stomp = Browser::log_in(server.address, "rob").stomp();
+        let browser = Browser::log_in(server.address, "rob");
+        // Before its last activity, which is CONNECT.
+        let began = now();
+        let mut stomp = browser.stomp();
         std::thread::spawn(move || {
-            let began = now();
             while began.elapsed() < Duration::from_secs(10) {
                 if let Some((opcode, payload)) = say {
                     stomp.client.send(opcode, payload.as_bytes());
