@@ -1088,6 +1088,20 @@ typedef struct tethered_peer {
 } tethered_peer;
 
 /**
+ * What a socket took of its output.
+ */
+typedef struct tethered_taken {
+  /**
+   * The socket.
+   */
+  uint64_t socket;
+  /**
+   * How many bytes.
+   */
+  size_t len;
+} tethered_taken;
+
+/**
  * Something to be done, as tethered_poll hands it out. What its kind does not speak of is 0. What it points to is lent
  * until the next tethered_poll on this hub, and may be an argument of any other call until then.
  */
@@ -1597,6 +1611,20 @@ size_t tethered_output(const struct tethered_hub *hub,
  * Gives TETHERED_STALE if the socket has ended; fails with TETHERED_E_ARGUMENT.
  */
 tethered_status tethered_sent(struct tethered_hub *hub, struct tethered_now now, uint64_t socket, size_t len);
+
+/**
+ * Several sockets took some of their output: as tethered_sent for each, in one call, which costs less. Whoever writes to
+ * many sockets may write to all of them first; until they are told, nothing but tethered_output and tethered_poll may be
+ * called with this hub.
+ *
+ * taken: count of them; copied. A socket that has ended counts for nothing.
+ *
+ * Gives TETHERED_STALE if one of the sockets has ended; fails with TETHERED_E_ARGUMENT, and none is told then.
+ */
+tethered_status tethered_sent_many(struct tethered_hub *hub,
+                                   struct tethered_now now,
+                                   const struct tethered_taken *taken,
+                                   size_t count);
 
 /**
  * The peer has ended the stream (read gave 0), or the socket has failed; also for what came through tethered_ask and

@@ -219,6 +219,9 @@ public:
   status sent(tethered_now now, std::uint64_t socket, std::size_t len) noexcept {
     return tethered_sent(get(), now, socket, len);
   }
+  status sent(tethered_now now, const tethered_taken *taken, std::size_t count) noexcept {
+    return tethered_sent_many(get(), now, taken, count);
+  }
   status closed(tethered_now now, std::uint64_t socket) noexcept { return tethered_closed(get(), now, socket); }
   status message(tethered_now now, std::uint64_t client, std::uint32_t kind, std::string_view data) noexcept {
     return tethered_message(get(), now, client, kind, slice(data));

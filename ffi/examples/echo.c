@@ -25,13 +25,14 @@ enum { MOST_FDS = 65536, BATCH = 256, SLICES = 16, MESSAGE = 16 << 20 };
 static tethered_hub *hub;
 static uint64_t sockets[MOST_FDS]; /* by descriptor: the hub's id */
 static uint32_t wanted[MOST_FDS];  /* and what epoll watches it for */
-static int epoll;
 static tethered_now moment; /* when epoll returned: one look at the clock for all that it tells */
-static volatile sig_atomic_t stopped;
+static tethered_taken taken[BATCH]; static size_t n_taken; /* what was written, and the hub is not told yet */
+static int epoll; static volatile sig_atomic_t stopped;
 
 static void stop(int signal) { stopped = signal; }
 static void die(const char *what) { perror(what), exit(1); }
 static void fail(int32_t status) { fprintf(stderr, "tethered: %s\n", tethered_strerror(status)), exit(1); }
+static void tell(void) { if (n_taken) tethered_sent_many(hub, moment, taken, n_taken), n_taken = 0; }
 
 static tethered_now now(void) {
   struct timespec mono, wall;
@@ -74,10 +75,11 @@ static void write_out(int fd) {
   while (written >= 0 && (count = tethered_output(hub, sockets[fd], slices, SLICES)) > 0) {
     written = count == 1 ? send(fd, slices[0].ptr, slices[0].len, MSG_NOSIGNAL) /* for one it is cheaper than writev */
                          : writev(fd, (const struct iovec *)(const void *)slices, (int)count);
-    if (written >= 0) tethered_sent(hub, moment, sockets[fd], (size_t)written);
-    if (count == 1 && written == (ssize_t)slices[0].len) break; /* that was all */
+    if (written >= 0) taken[n_taken++] = (tethered_taken){sockets[fd], (size_t)written};
+    if (n_taken < BATCH && count == 1 && written == (ssize_t)slices[0].len) break; /* that was all */
+    tell();
   }
-  if (written < 0 && errno != EAGAIN && errno != EINTR) tethered_closed(hub, moment, sockets[fd]);
+  if (written < 0 && errno != EAGAIN && errno != EINTR) tell(), tethered_closed(hub, moment, sockets[fd]);
   uint32_t events = written < 0 ? wanted[fd] | EPOLLOUT : wanted[fd] & ~(uint32_t)EPOLLOUT;
   if (events != wanted[fd]) watch(fd, EPOLL_CTL_MOD, events);
 }
@@ -87,12 +89,12 @@ static int act(void) {
   tethered_action actions[BATCH];
   uint64_t deadline = UINT64_MAX;
   int32_t count;
-  while ((count = tethered_poll(hub, actions, sizeof actions[0], BATCH, &deadline)) > 0)
+  for (; (count = tethered_poll(hub, actions, sizeof actions[0], BATCH, &deadline)) > 0; tell())
     for (int32_t i = 0; i < count; i++) {
       const tethered_action *a = &actions[i];
       int fd = (int)a->token;
       switch (a->kind) {
-      case TETHERED_DELIVER: tethered_send(hub, moment, a->id, a->flags, a->data); break;
+      case TETHERED_DELIVER: tell(), tethered_send(hub, moment, a->id, a->flags, a->data); break;
       case TETHERED_WRITE: write_out(fd); break;
       case TETHERED_READING: watch(fd, EPOLL_CTL_MOD, (wanted[fd] & ~(uint32_t)EPOLLIN) | (a->flags ? EPOLLIN : 0)); break;
       case TETHERED_SHUTDOWN: shutdown(fd, SHUT_WR); break;
@@ -128,8 +130,7 @@ int main(int argc, char **argv) {
   if (getrandom(seed, sizeof seed, 0) != sizeof seed) die("getrandom");
   int32_t status = tethered_hub_new(&config, sizeof config, seed, moment = now(), &hub);
   if (status) fail(status);
-  signal(SIGPIPE, SIG_IGN);
-  sigfillset(&signals), sigprocmask(SIG_BLOCK, &signals, &waiting); /* but while epoll waits, so that none is missed */
+  signal(SIGPIPE, SIG_IGN), sigfillset(&signals), sigprocmask(SIG_BLOCK, &signals, &waiting); /* but while epoll waits */
   sigaction(SIGTERM, &stopping, NULL), sigaction(SIGINT, &stopping, NULL);
   int listener = listen_on(argc > 1 ? atoi(argv[1]) : 9001);
   epoll = epoll_create1(EPOLL_CLOEXEC), watch(listener, EPOLL_CTL_ADD, EPOLLIN);
@@ -141,9 +142,8 @@ int main(int argc, char **argv) {
       int fd = events[i].data.fd;
       if (fd == listener) accept_all(listener);
       else if (events[i].events & ~(uint32_t)EPOLLOUT) read_in(fd, events[i].events);
-      if (fd != listener && events[i].events & EPOLLOUT) write_out(fd);
+      if (fd != listener && events[i].events & EPOLLOUT) write_out(fd), tell();
     }
   }
   tethered_hub_free(hub);
-  return 0;
 }

@@ -10,7 +10,7 @@ use crate::kinds::tethered_peer_flags::TETHERED_PEER_SECURE;
 use crate::machine::Machine;
 use crate::status::tethered_status_code::*;
 use crate::status::{Outcome, status, tethered_status, wrong};
-use crate::types::{tethered_action, tethered_config, tethered_now, tethered_peer, tethered_slice};
+use crate::types::{tethered_action, tethered_config, tethered_now, tethered_peer, tethered_slice, tethered_taken};
 
 /// Makes a hub with nobody in it.
 ///
@@ -145,6 +145,29 @@ pub unsafe extern "C" fn tethered_sent(
 ) -> tethered_status {
     // SAFETY: the header asks for a hub.
     status(unsafe { boundary::enter(hub, "tethered_sent", |machine| Ok(machine.sent(now.into(), socket, len))) })
+}
+
+/// Several sockets took some of their output: as tethered_sent for each, in one call, which costs less. Whoever writes to
+/// many sockets may write to all of them first; until they are told, nothing but tethered_output and tethered_poll may be
+/// called with this hub.
+///
+/// taken: count of them; copied. A socket that has ended counts for nothing.
+///
+/// Gives TETHERED_STALE if one of the sockets has ended; fails with TETHERED_E_ARGUMENT, and none is told then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tethered_sent_many(
+    hub: *mut tethered_hub,
+    now: tethered_now,
+    taken: *const tethered_taken,
+    count: usize,
+) -> tethered_status {
+    // SAFETY: the header asks for a hub, and `count` structs at `taken`.
+    status(unsafe {
+        boundary::enter(hub, "tethered_sent_many", |machine| {
+            let taken = boundary::array(taken, count, "taken")?;
+            Ok(machine.sent_many(now.into(), taken))
+        })
+    })
 }
 
 /// The peer has ended the stream (read gave 0), or the socket has failed; also for what came through tethered_ask and

@@ -38,7 +38,7 @@ pub use doors::{
 };
 pub use hub::{
     tethered_closed, tethered_hub_free, tethered_hub_new, tethered_open, tethered_output, tethered_poll,
-    tethered_received, tethered_sent, tethered_tick,
+    tethered_received, tethered_sent, tethered_sent_many, tethered_tick,
 };
 pub use kinds::{
     tethered_action_kind, tethered_cause, tethered_change, tethered_config_flags, tethered_connection,
@@ -58,7 +58,7 @@ pub use stomp::{
 };
 pub use types::{
     tethered_action, tethered_config, tethered_endpoint, tethered_header, tethered_item, tethered_log, tethered_now,
-    tethered_peer, tethered_request, tethered_response, tethered_slice, tethered_stats,
+    tethered_peer, tethered_request, tethered_response, tethered_slice, tethered_stats, tethered_taken,
 };
 pub use version::{TETHERED_ABI, tethered_abi, tethered_version, tethered_version_num};
 pub use ws::{

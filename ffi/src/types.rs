@@ -187,6 +187,16 @@ pub struct tethered_action {
     pub details: u64,
 }
 
+/// What a socket took of its output.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct tethered_taken {
+    /// The socket.
+    pub socket: u64,
+    /// How many bytes.
+    pub len: usize,
+}
+
 /// A value in a reply, and a reply of one value.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -346,6 +356,7 @@ plain! {
     tethered_request 128
     tethered_response 72
     tethered_action 96
+    tethered_taken 16
     tethered_item 32
     tethered_stats 160
     tethered_log 24

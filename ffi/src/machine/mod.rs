@@ -19,7 +19,7 @@ use crate::machine::shown::Lent;
 use crate::status::Outcome;
 use crate::status::tethered_status_code::{self, *};
 use crate::status::wrong;
-use crate::types::{tethered_request, tethered_slice, tethered_stats};
+use crate::types::{tethered_request, tethered_slice, tethered_stats, tethered_taken};
 
 pub(crate) use store::Replied;
 
@@ -40,6 +40,8 @@ pub(crate) struct Machine {
     /// What the last poll handed out. INVARIANT: what it points to is neither moved nor dropped before the next poll, for C
     /// holds pointers to that.
     lent: Lent,
+    /// Room for what several sockets took.
+    taken: Vec<(SocketId, usize)>,
     /// How many actions were handed out.
     handed: u64,
     /// MEMORY.
@@ -59,7 +61,17 @@ impl Machine {
     pub(crate) fn new(config: Config, choices: Choices, seed: [u8; 16], now: Now) -> Outcome<Self> {
         let memory = config.limits.memory;
         let hub = Hub::new(config, seed, now).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { hub, choices, now, lent: Lent::default(), handed: 0, memory, unpolled: 0, log: Log::default() })
+        Ok(Self {
+            hub,
+            choices,
+            now,
+            lent: Lent::default(),
+            taken: Vec::new(),
+            handed: 0,
+            memory,
+            unpolled: 0,
+            log: Log::default(),
+        })
     }
 
     pub(crate) fn log(&mut self) -> &mut Log {
@@ -101,6 +113,19 @@ impl Machine {
 
     pub(crate) fn sent(&mut self, now: Now, socket: u64, len: usize) -> tethered_status_code {
         self.on_socket(now, socket, |socket| Event::Sent { socket, len })
+    }
+
+    pub(crate) fn sent_many(&mut self, now: Now, taken: &[tethered_taken]) -> tethered_status_code {
+        self.now = now;
+        let mut all = core::mem::take(&mut self.taken);
+        all.clear();
+        all.extend(taken.iter().map(|it| (SocketId::from_raw(it.socket), it.len)));
+        let there = all.iter().all(|(socket, _)| self.hub.has_socket(*socket));
+        self.hub.sent(now, &all);
+        if all.capacity() <= MOST_TAKEN {
+            self.taken = all;
+        }
+        if there { TETHERED_OK } else { TETHERED_STALE }
     }
 
     pub(crate) fn closed(&mut self, now: Now, socket: u64) -> tethered_status_code {
@@ -330,5 +355,7 @@ impl Machine {
     }
 }
 
+/// Room for so many is kept.
+const MOST_TAKEN: usize = 1_024;
 /// So many actions wait that a peer should not be read before they are polled.
 const MANY_ACTIONS: usize = 1_024;

@@ -88,6 +88,7 @@ static void a01_null_where_it_may_not_be(void) {
     CHECK(tethered_received(wrong[i], at(1), 1, &byte, 1) == TETHERED_E_ARGUMENT);
     CHECK(tethered_output(wrong[i], 1, &slice, 1) == 0);
     CHECK(tethered_sent(wrong[i], at(1), 1, 1) == TETHERED_E_ARGUMENT);
+    CHECK(tethered_sent_many(wrong[i], at(1), NULL, 0) == TETHERED_E_ARGUMENT);
     CHECK(tethered_closed(wrong[i], at(1), 1) == TETHERED_E_ARGUMENT);
     CHECK(tethered_poll(wrong[i], &action, sizeof action, 1, &id) == TETHERED_E_ARGUMENT);
     CHECK(tethered_tick(wrong[i], at(1)) == TETHERED_E_ARGUMENT);
@@ -115,6 +116,8 @@ static void a02_a03_stale_and_invented_ids(void) {
   for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
     CHECK(tethered_received(hub, at(3), ids[i], &byte, 1) == TETHERED_STALE);
     CHECK(tethered_sent(hub, at(3), ids[i], 1) == TETHERED_STALE);
+    const tethered_taken taken[] = {{again, 0}, {ids[i], 1}};
+    CHECK(tethered_sent_many(hub, at(3), taken, 2) == TETHERED_STALE);
     CHECK(tethered_closed(hub, at(3), ids[i]) == TETHERED_STALE);
     CHECK(tethered_send(hub, at(3), ids[i], TETHERED_BINARY, text("x")) == TETHERED_STALE);
     CHECK(tethered_output(hub, ids[i], &slice, 1) == 0);
@@ -241,6 +244,35 @@ static void a07_a08_what_cannot_be_sent(void) {
   CHECK(tethered_output(hub, socket, NULL, 0) == 0);
   const uint8_t frames[] = {0x81, 0, 0x82, 1, 0xff};
   expect_output(hub, socket, frames, sizeof frames);
+  tethered_hub_free(hub);
+}
+
+/* Told together, each counts as if it were told by itself: also what is told of one that ended, which is nothing. */
+static void what_several_sockets_took_is_told_in_one_call(void) {
+  enum { SOCKETS = 3 };
+  tethered_hub *hub = echo_hub(0);
+  uint64_t sockets[SOCKETS];
+  tethered_taken taken[SOCKETS + 1];
+  tethered_slice slice;
+  for (uint64_t i = 0; i < SOCKETS; i++) {
+    sockets[i] = open_websocket(hub, i);
+    feed(hub, sockets[i], HELLO, sizeof HELLO);
+    CHECK(tethered_send(hub, at(3), next(hub).id, TETHERED_TEXT, text("Hello")) == TETHERED_OK);
+    CHECK(next(hub).kind == TETHERED_WRITE);
+    CHECK(tethered_output(hub, sockets[i], &slice, 1) == 1 && slice.len == 7);
+    taken[i] = (tethered_taken){sockets[i], i == 1 ? 3 : 7};
+  }
+  CHECK(tethered_sent_many(hub, at(3), NULL, 1) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_sent_many(hub, at(3), taken, SIZE_MAX) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_output(hub, sockets[0], &slice, 1) == 1);
+  CHECK(tethered_sent_many(hub, at(3), NULL, 0) == TETHERED_OK);
+  CHECK(tethered_sent_many(hub, at(3), taken, SOCKETS) == TETHERED_OK);
+  for (int i = 0; i < SOCKETS; i++) CHECK(tethered_output(hub, sockets[i], &slice, 1) == (size_t)(i == 1));
+  CHECK(tethered_output(hub, sockets[1], &slice, 1) == 1 && slice.len == 4 && !memcmp(slice.ptr, "ello", 4));
+  CHECK(tethered_closed(hub, at(4), sockets[0]) == TETHERED_OK);
+  taken[0] = (tethered_taken){sockets[0], 1}, taken[1] = (tethered_taken){sockets[1], SIZE_MAX};
+  CHECK(tethered_sent_many(hub, at(4), taken, 2) == TETHERED_STALE);
+  CHECK(tethered_output(hub, sockets[1], &slice, 1) == 0);
   tethered_hub_free(hub);
 }
 
@@ -378,6 +410,7 @@ int main(void) {
   a01_null_where_it_may_not_be();
   a02_a03_stale_and_invented_ids();
   a07_a08_what_cannot_be_sent();
+  what_several_sockets_took_is_told_in_one_call();
   a09_what_is_lent_lives_until_the_next_poll();
   a10_no_room_loses_nothing();
   a11_actions_that_nobody_polls();

@@ -180,7 +180,9 @@ static void one_call(void) {
     id = some_id();
     size_t count = tethered_output(hub, id, out, (size_t)take(1) % 4);
     for (size_t i = 0; i < count; i++) total += out[i].len;
-    fine(tethered_sent(hub, now, id, take(1) % 8 ? total : (size_t)take(2)));
+    size_t len = take(1) % 8 ? total : (size_t)take(2);
+    const tethered_taken taken[] = {{id, len}, {some_id(), (size_t)take(1)}};
+    fine(take(1) % 2 ? tethered_sent(hub, now, id, len) : tethered_sent_many(hub, now, taken, 1 + (size_t)take(1) % 2));
     break;
   }
   case 9: fine(tethered_closed(hub, now, some_id())); break;
