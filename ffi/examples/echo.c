@@ -145,5 +145,5 @@ int main(int argc, char **argv) {
       if (fd != listener && events[i].events & EPOLLOUT) write_out(fd), tell();
     }
   }
-  tethered_hub_free(hub);
+  return tethered_hub_free(hub), 0;
 }
