@@ -63,7 +63,15 @@
  * what a status means, tethered_log_next which argument was wrong, by name. NULL handles and pointers to something else
  * are turned away; a handle that was freed is forbidden, as is any pointer that does not have the bytes that its length
  * says. Nothing a peer sends makes a call fail. errno is left alone, nothing is printed, no signal is raised: a bug in the
- * library becomes TETHERED_E_PANIC, and what it said goes to the log. A lack of memory ends the process.
+ * library becomes TETHERED_E_PANIC, and what it said goes to the log.
+ *
+ * MEMORY comes from malloc. What malloc does not have in the middle of a call, the call takes from a reserve of 8 MiB, which
+ * the library has once for the whole process and which costs no more than addresses until then. Once 1 MiB of it is used,
+ * each call that takes something on fails with TETHERED_E_MEMORY and has done nothing, until there is memory again or
+ * sockets were closed. What is under way goes on: tethered_poll, tethered_sent, tethered_closed, tethered_tick,
+ * tethered_reply, tethered_notice, tethered_end and the others that do not name this status never fail by it. Only if all
+ * of the reserve is used as well is the process ended: by a message to far more than 10,000 clients, or the end of as many,
+ * in that very moment.
  *
  * LIMITS. Everything a peer can send, hold or cost has a limit, on by default: [limits] of tethered_config_parse.
  *

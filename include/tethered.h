@@ -63,7 +63,15 @@
  * what a status means, tethered_log_next which argument was wrong, by name. NULL handles and pointers to something else
  * are turned away; a handle that was freed is forbidden, as is any pointer that does not have the bytes that its length
  * says. Nothing a peer sends makes a call fail. errno is left alone, nothing is printed, no signal is raised: a bug in the
- * library becomes TETHERED_E_PANIC, and what it said goes to the log. A lack of memory ends the process.
+ * library becomes TETHERED_E_PANIC, and what it said goes to the log.
+ *
+ * MEMORY comes from malloc. What malloc does not have in the middle of a call, the call takes from a reserve of 8 MiB, which
+ * the library has once for the whole process and which costs no more than addresses until then. Once 1 MiB of it is used,
+ * each call that takes something on fails with TETHERED_E_MEMORY and has done nothing, until there is memory again or
+ * sockets were closed. What is under way goes on: tethered_poll, tethered_sent, tethered_closed, tethered_tick,
+ * tethered_reply, tethered_notice, tethered_end and the others that do not name this status never fail by it. Only if all
+ * of the reserve is used as well is the process ended: by a message to far more than 10,000 clients, or the end of as many,
+ * in that very moment.
  *
  * LIMITS. Everything a peer can send, hold or cost has a limit, on by default: [limits] of tethered_config_parse.
  *
@@ -136,6 +144,11 @@ enum tethered_status_code
    * Another thread is inside this handle. Use it on one thread at a time.
    */
   TETHERED_E_BUSY = -3,
+  /**
+   * There is no memory for it. Nothing was done, and nothing is lost: try again when something was freed, and read no
+   * more from this peer until then. What gives memory back, and what ends somebody, never comes back with this.
+   */
+  TETHERED_E_MEMORY = -4,
   /**
    * The caller's struct has members that this library does not know, and they are not zero: the library is older than
    * the header.
@@ -1514,7 +1527,7 @@ void tethered_config_init(struct tethered_config *config, size_t size);
  * max-message, max-unsent and sockjs (true: as TETHERED_ENDPOINT_SOCKJS), with sockjs-websocket, sockjs-jsessionid,
  * sockjs-jsonp, sockjs-stream, sockjs-heartbeat, sockjs-disconnect-delay and sockjs-client-url.
  *
- * Fails with TETHERED_E_ARGUMENT; *config is then left as it was.
+ * Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY; *config is then left as it was.
  */
 tethered_status tethered_config_parse(struct tethered_config *config,
                                       size_t size,
@@ -1527,7 +1540,7 @@ tethered_status tethered_config_parse(struct tethered_config *config,
  *
  * config, size: as for tethered_hub_new. message, capacity: as for tethered_config_parse.
  *
- * Fails with TETHERED_E_ARGUMENT and TETHERED_E_VERSION.
+ * Fails with TETHERED_E_ARGUMENT, TETHERED_E_VERSION and TETHERED_E_MEMORY.
  */
 tethered_status tethered_config_check(const struct tethered_config *config,
                                       size_t size,
@@ -1544,7 +1557,8 @@ tethered_status tethered_config_check(const struct tethered_config *config,
  * out: where the hub is put; it is yours, until you give it to tethered_hub_free.
  *
  * Fails with TETHERED_E_ARGUMENT (NULL seed16 or out, a size that cannot be, a configuration that makes no sense:
- * tethered_config_check says what is wrong with it) and TETHERED_E_VERSION; *out is then left as it was.
+ * tethered_config_check says what is wrong with it), TETHERED_E_VERSION and TETHERED_E_MEMORY; *out is then left as it
+ * was.
  */
 tethered_status tethered_hub_new(const struct tethered_config *config,
                                  size_t size,
@@ -1565,7 +1579,7 @@ void tethered_hub_free(struct tethered_hub *hub);
  * socket: where its id is put. The id is good until this socket's TETHERED_CLOSE, and never given again; it is never 0.
  *
  * Fails with TETHERED_E_LIMIT (there are too many, or the hub drains: close the connection at once; no action will come
- * for it), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
+ * for it; likewise with TETHERED_E_MEMORY), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
  */
 tethered_status tethered_open(struct tethered_hub *hub,
                               struct tethered_now now,
@@ -1581,7 +1595,8 @@ tethered_status tethered_open(struct tethered_hub *hub,
  *
  * Whatever a peer sends, this does not fail: it leads to actions. Gives TETHERED_STALE if the socket has ended, and
  * TETHERED_PRESSURE if 1,024 actions or more wait: call tethered_poll before you read on, for a socket whose bytes would
- * have them hold more than the limit MEMORY is closed. Fails with TETHERED_E_ARGUMENT.
+ * have them hold more than the limit MEMORY is closed. Fails with TETHERED_E_ARGUMENT, and with TETHERED_E_MEMORY:
+ * the bytes are as they were then; hand them in again later, before any that follow, or say tethered_closed.
  */
 tethered_status tethered_received(struct tethered_hub *hub,
                                   struct tethered_now now,
@@ -1669,7 +1684,7 @@ tethered_status tethered_tick(struct tethered_hub *hub, struct tethered_now now)
  * received for it; say tethered_closed if the peer has gone.
  *
  * Whatever a peer asks, this does not fail. Fails with TETHERED_E_LIMIT (there are too many, or the hub drains: answer
- * 503 yourself), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
+ * 503 yourself; likewise with TETHERED_E_MEMORY), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
  */
 tethered_status tethered_ask(struct tethered_hub *hub,
                              struct tethered_now now,
@@ -1690,7 +1705,8 @@ tethered_status tethered_ask(struct tethered_hub *hub,
  *
  * Gives TETHERED_REFUSED if it does not get in (no session, a foreign Origin, no such path; the log says which): close
  * your WebSocket with 1008, no action comes for it. Fails with TETHERED_E_LIMIT (there are too many, or the hub
- * drains: close it with 1013), TETHERED_E_ARGUMENT and TETHERED_E_VERSION. *socket and *client are then left as they were.
+ * drains: close it with 1013; likewise with TETHERED_E_MEMORY), TETHERED_E_ARGUMENT and TETHERED_E_VERSION. *socket and
+ * *client are then left as they were.
  */
 tethered_status tethered_join(struct tethered_hub *hub,
                               struct tethered_now now,
@@ -1706,7 +1722,8 @@ tethered_status tethered_join(struct tethered_hub *hub,
  * is needed. Text that is not UTF-8 is the peer's fault: it is closed with 1007.
  *
  * Whatever a peer sends, this does not fail. Gives TETHERED_STALE if the client is gone, and TETHERED_PRESSURE as
- * tethered_received does; fails with TETHERED_E_ARGUMENT.
+ * tethered_received does; fails with TETHERED_E_ARGUMENT, and with TETHERED_E_MEMORY: hand it in again later, before
+ * any that follow.
  */
 tethered_status tethered_message(struct tethered_hub *hub,
                                  struct tethered_now now,
@@ -1730,7 +1747,8 @@ tethered_status tethered_activity(struct tethered_hub *hub, struct tethered_now 
  * socket: of the request. response: copied. size: sizeof *response as you know it.
  *
  * Gives TETHERED_STALE if the socket has ended. Ignored if nothing was asked, or was answered in the meantime: there are
- * 60 seconds for it. Fails with TETHERED_E_ARGUMENT (a header that cannot be sent, among others) and TETHERED_E_VERSION.
+ * 60 seconds for it. Fails with TETHERED_E_ARGUMENT (a header that cannot be sent, among others), TETHERED_E_VERSION and
+ * TETHERED_E_MEMORY (try again within that time).
  */
 tethered_status tethered_respond(struct tethered_hub *hub,
                                  struct tethered_now now,
@@ -1773,7 +1791,7 @@ tethered_status tethered_details(const struct tethered_hub *hub,
  * data: copied; it may be what an action lends. As text it has to be UTF-8.
  *
  * Gives TETHERED_PRESSURE if more than half of what may wait for this client does, and TETHERED_STALE if it is gone. Fails
- * with TETHERED_E_ARGUMENT. A client that reads too slowly is closed, by actions.
+ * with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY. A client that reads too slowly is closed, by actions.
  */
 tethered_status tethered_send(struct tethered_hub *hub,
                               struct tethered_now now,
@@ -1791,7 +1809,7 @@ tethered_status tethered_send(struct tethered_hub *hub,
  * All arguments are copied, and may be what an action lends.
  * receivers: where it is put how many subscribers there are here (0 while it waits behind a wide fan-out). It may be NULL.
  *
- * Fails with TETHERED_E_ARGUMENT.
+ * Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
  */
 tethered_status tethered_publish(struct tethered_hub *hub,
                                  struct tethered_now now,
@@ -1808,7 +1826,7 @@ tethered_status tethered_publish(struct tethered_hub *hub,
  *
  * client, subscription, destination: the id, data and name of that action. headers, body: as for tethered_publish.
  *
- * Gives TETHERED_STALE if the client is gone; fails with TETHERED_E_ARGUMENT.
+ * Gives TETHERED_STALE if the client is gone; fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
  */
 tethered_status tethered_answer(struct tethered_hub *hub,
                                 struct tethered_now now,
@@ -1963,14 +1981,14 @@ tethered_status tethered_notices(struct tethered_hub *hub,
  * Another hub passed something on: the data of its TETHERED_RELAY, in order. A hub's own may come back to it: they are
  * ignored. Not kept.
  *
- * Whatever it says, this does not fail. Fails with TETHERED_E_ARGUMENT.
+ * Whatever it says, this does not fail. Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
  */
 tethered_status tethered_relayed(struct tethered_hub *hub, struct tethered_now now, struct tethered_slice data);
 
 /**
  * Tells the applications of all other hubs something: TETHERED_ANNOUNCED there. Only with TETHERED_CONFIG_RELAY.
  *
- * Fails with TETHERED_E_ARGUMENT.
+ * Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
  */
 tethered_status tethered_announce(struct tethered_hub *hub, struct tethered_now now, struct tethered_slice data);
 
@@ -2024,7 +2042,7 @@ tethered_status tethered_ws_accept_key(const char *key, size_t len, char *out29)
  * role: one of tethered_role: who reads. max_message: most bytes of a message, and of a frame; 0: 65,536.
  * out: where it is put; it is yours, until you give it to tethered_ws_decoder_free.
  *
- * Fails with TETHERED_E_ARGUMENT; *out is then left as it was.
+ * Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY; *out is then left as it was.
  */
 tethered_status tethered_ws_decoder_new(uint32_t role, uint64_t max_message, struct tethered_ws_decoder **out);
 
@@ -2036,7 +2054,8 @@ tethered_status tethered_ws_decoder_new(uint32_t role, uint64_t max_message, str
  * on with the rest. out: where the message is put; size: sizeof *out as you know it.
  *
  * Gives TETHERED_MORE if all is used up: nothing is put at out then. Fails with TETHERED_E_PROTOCOL, for ever after the
- * first time: out then tells the code and the reason to close the connection with; and TETHERED_E_ARGUMENT.
+ * first time: out then tells the code and the reason to close the connection with; TETHERED_E_ARGUMENT; and
+ * TETHERED_E_MEMORY: nothing was taken then.
  */
 tethered_status tethered_ws_decode(struct tethered_ws_decoder *decoder,
                                    uint8_t *bytes,
@@ -2056,7 +2075,7 @@ void tethered_ws_decoder_free(struct tethered_ws_decoder *decoder);
  * role: one of tethered_role: who reads. max_frame: most bytes of a frame; 0: 65,536.
  * out: where it is put; it is yours, until you give it to tethered_stomp_decoder_free.
  *
- * Fails with TETHERED_E_ARGUMENT; *out is then left as it was.
+ * Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY; *out is then left as it was.
  */
 tethered_status tethered_stomp_decoder_new(uint32_t role, uint64_t max_frame, struct tethered_stomp_decoder **out);
 
@@ -2068,7 +2087,7 @@ tethered_status tethered_stomp_decoder_new(uint32_t role, uint64_t max_frame, st
  * the frame is put; size: sizeof *out as you know it.
  *
  * Gives TETHERED_MORE if all is used up: nothing is put at out then. Fails with TETHERED_E_PROTOCOL, for ever after the
- * first time: out then tells the message of an ERROR frame; and TETHERED_E_ARGUMENT.
+ * first time: out then tells the message of an ERROR frame; TETHERED_E_ARGUMENT; and TETHERED_E_MEMORY: nothing was taken then.
  */
 tethered_status tethered_stomp_decode(struct tethered_stomp_decoder *decoder,
                                       uint32_t version,
@@ -2092,7 +2111,7 @@ void tethered_stomp_decoder_free(struct tethered_stomp_decoder *decoder);
  * out, capacity: room for the frame. len: where it is put how many bytes it has.
  *
  * Gives TETHERED_MORE if the room is too small: nothing is written then, and *len is what is needed; fails with
- * TETHERED_E_ARGUMENT.
+ * TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
  */
 tethered_status tethered_stomp_encode(uint32_t version,
                                       uint32_t command,
@@ -2111,7 +2130,7 @@ tethered_status tethered_stomp_encode(uint32_t version,
  * out, capacity: room for the frame. len: where it is put how many bytes it has.
  *
  * Gives TETHERED_MORE if the room is too small: nothing is written then, and *len is what is needed; fails with
- * TETHERED_E_ARGUMENT.
+ * TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
  */
 tethered_status tethered_sockjs_encode(uint32_t frame,
                                        const struct tethered_slice *messages,
@@ -2128,7 +2147,7 @@ tethered_status tethered_sockjs_encode(uint32_t frame,
  * numbers: where each text ends in out, and the next one begins. count: where it is put how many texts there are.
  *
  * Gives TETHERED_MORE if there are more than capacity: *count is what is needed. Fails with TETHERED_E_PROTOCOL (no array
- * of strings, or one with a lone surrogate) and TETHERED_E_ARGUMENT.
+ * of strings, or one with a lone surrogate), TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
  */
 tethered_status tethered_sockjs_decode(const uint8_t *bytes,
                                        size_t len,

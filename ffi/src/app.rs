@@ -21,7 +21,7 @@ use crate::types::{tethered_header, tethered_log, tethered_now, tethered_slice, 
 /// data: copied; it may be what an action lends. As text it has to be UTF-8.
 ///
 /// Gives TETHERED_PRESSURE if more than half of what may wait for this client does, and TETHERED_STALE if it is gone. Fails
-/// with TETHERED_E_ARGUMENT. A client that reads too slowly is closed, by actions.
+/// with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY. A client that reads too slowly is closed, by actions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_send(
     hub: *mut tethered_hub,
@@ -34,6 +34,7 @@ pub unsafe extern "C" fn tethered_send(
     // they lie in what the machine keeps for C, which it neither moves nor changes here.
     status(unsafe {
         boundary::enter(hub, "tethered_send", |machine| {
+            boundary::afford(data.len)?;
             let payload = match flags {
                 kind if kind == TETHERED_TEXT as u32 => Payload::Text(boundary::text(data, "data")?),
                 kind if kind == TETHERED_BINARY as u32 => Payload::Binary(boundary::bytes(data, "data")?),
@@ -53,7 +54,7 @@ pub unsafe extern "C" fn tethered_send(
 /// All arguments are copied, and may be what an action lends.
 /// receivers: where it is put how many subscribers there are here (0 while it waits behind a wide fan-out). It may be NULL.
 ///
-/// Fails with TETHERED_E_ARGUMENT.
+/// Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_publish(
     hub: *mut tethered_hub,
@@ -68,6 +69,7 @@ pub unsafe extern "C" fn tethered_publish(
     // SAFETY: the header asks for a hub, all that the arguments point to, and a place for a number at `receivers`, or NULL.
     status(unsafe {
         boundary::enter(hub, "tethered_publish", |machine| {
+            boundary::afford(body.len)?;
             let (user, destination) = (boundary::text(user, "user")?, boundary::text(destination, "destination")?);
             let to =
                 if user.is_empty() { To::Destination(destination) } else { To::User { principal: user, destination } };
@@ -87,7 +89,7 @@ pub unsafe extern "C" fn tethered_publish(
 ///
 /// client, subscription, destination: the id, data and name of that action. headers, body: as for tethered_publish.
 ///
-/// Gives TETHERED_STALE if the client is gone; fails with TETHERED_E_ARGUMENT.
+/// Gives TETHERED_STALE if the client is gone; fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_answer(
     hub: *mut tethered_hub,
@@ -102,6 +104,7 @@ pub unsafe extern "C" fn tethered_answer(
     // SAFETY: the header asks for a hub, and all that the arguments point to.
     status(unsafe {
         boundary::enter(hub, "tethered_answer", |machine| {
+            boundary::afford(body.len)?;
             let destination = boundary::text(destination, "destination")?;
             let subscription = boundary::text(subscription, "subscription")?;
             let fields = text_headers(headers, n_headers, "headers")?;

@@ -48,7 +48,7 @@ pub unsafe extern "C" fn tethered_config_init(config: *mut tethered_config, size
 /// max-message, max-unsent and sockjs (true: as TETHERED_ENDPOINT_SOCKJS), with sockjs-websocket, sockjs-jsessionid,
 /// sockjs-jsonp, sockjs-stream, sockjs-heartbeat, sockjs-disconnect-delay and sockjs-client-url.
 ///
-/// Fails with TETHERED_E_ARGUMENT; *config is then left as it was.
+/// Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY; *config is then left as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_config_parse(
     config: *mut tethered_config,
@@ -58,6 +58,7 @@ pub unsafe extern "C" fn tethered_config_parse(
     capacity: usize,
 ) -> tethered_status {
     let read = boundary::catch(|| {
+        boundary::afford(toml.len)?;
         // SAFETY: the header asks for `size` bytes at `config`, and the bytes of `toml`.
         unsafe {
             let mut given = boundary::sized(config.cast_const(), size, "config")?;
@@ -75,7 +76,7 @@ pub unsafe extern "C" fn tethered_config_parse(
 ///
 /// config, size: as for tethered_hub_new. message, capacity: as for tethered_config_parse.
 ///
-/// Fails with TETHERED_E_ARGUMENT and TETHERED_E_VERSION.
+/// Fails with TETHERED_E_ARGUMENT, TETHERED_E_VERSION and TETHERED_E_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_config_check(
     config: *const tethered_config,
@@ -84,6 +85,7 @@ pub unsafe extern "C" fn tethered_config_check(
     capacity: usize,
 ) -> tethered_status {
     let checked = boundary::catch(|| {
+        boundary::afford(0)?;
         // SAFETY: the header asks for `size` bytes at `config` and all that they point to.
         let given = unsafe { read(config, size)? };
         given.config.validate().map_err(|error| wrong(error.to_string()))?;

@@ -21,7 +21,7 @@ use crate::types::{tethered_header, tethered_now, tethered_request, tethered_res
 /// received for it; say tethered_closed if the peer has gone.
 ///
 /// Whatever a peer asks, this does not fail. Fails with TETHERED_E_LIMIT (there are too many, or the hub drains: answer
-/// 503 yourself), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
+/// 503 yourself; likewise with TETHERED_E_MEMORY), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_ask(
     hub: *mut tethered_hub,
@@ -35,6 +35,7 @@ pub unsafe extern "C" fn tethered_ask(
         boundary::enter(hub, "tethered_ask", |machine| {
             boundary::present(socket, "socket")?;
             let given = boundary::sized(request, size, "request")?;
+            boundary::afford(given.body.len)?;
             let headers = headers(given.headers, given.n_headers, "request.headers")?;
             let ask = Ask {
                 token: given.token,
@@ -64,7 +65,8 @@ pub unsafe extern "C" fn tethered_ask(
 ///
 /// Gives TETHERED_REFUSED if it does not get in (no session, a foreign Origin, no such path; the log says which): close
 /// your WebSocket with 1008, no action comes for it. Fails with TETHERED_E_LIMIT (there are too many, or the hub
-/// drains: close it with 1013), TETHERED_E_ARGUMENT and TETHERED_E_VERSION. *socket and *client are then left as they were.
+/// drains: close it with 1013; likewise with TETHERED_E_MEMORY), TETHERED_E_ARGUMENT and TETHERED_E_VERSION. *socket and
+/// *client are then left as they were.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_join(
     hub: *mut tethered_hub,
@@ -77,6 +79,7 @@ pub unsafe extern "C" fn tethered_join(
     // SAFETY: the header asks for a hub, `size` bytes at `request`, all that it points to, and places for two ids.
     status(unsafe {
         boundary::enter(hub, "tethered_join", |machine| {
+            boundary::afford(0)?;
             boundary::present(socket, "socket")?;
             boundary::present(client, "client")?;
             let given = boundary::sized(request, size, "request")?;
@@ -104,7 +107,8 @@ pub unsafe extern "C" fn tethered_join(
 /// is needed. Text that is not UTF-8 is the peer's fault: it is closed with 1007.
 ///
 /// Whatever a peer sends, this does not fail. Gives TETHERED_STALE if the client is gone, and TETHERED_PRESSURE as
-/// tethered_received does; fails with TETHERED_E_ARGUMENT.
+/// tethered_received does; fails with TETHERED_E_ARGUMENT, and with TETHERED_E_MEMORY: hand it in again later, before
+/// any that follow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_message(
     hub: *mut tethered_hub,
@@ -116,6 +120,7 @@ pub unsafe extern "C" fn tethered_message(
     // SAFETY: the header asks for a hub, and `data.len` bytes at `data.ptr` that nobody writes meanwhile.
     status(unsafe {
         boundary::enter(hub, "tethered_message", |machine| {
+            boundary::afford(data.len)?;
             let kind = match flags {
                 kind if kind == TETHERED_TEXT as u32 => Kind::Text,
                 kind if kind == TETHERED_BINARY as u32 => Kind::Binary,
@@ -155,7 +160,8 @@ pub unsafe extern "C" fn tethered_activity(
 /// socket: of the request. response: copied. size: sizeof *response as you know it.
 ///
 /// Gives TETHERED_STALE if the socket has ended. Ignored if nothing was asked, or was answered in the meantime: there are
-/// 60 seconds for it. Fails with TETHERED_E_ARGUMENT (a header that cannot be sent, among others) and TETHERED_E_VERSION.
+/// 60 seconds for it. Fails with TETHERED_E_ARGUMENT (a header that cannot be sent, among others), TETHERED_E_VERSION and
+/// TETHERED_E_MEMORY (try again within that time).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_respond(
     hub: *mut tethered_hub,
@@ -168,6 +174,7 @@ pub unsafe extern "C" fn tethered_respond(
     status(unsafe {
         boundary::enter(hub, "tethered_respond", |machine| {
             let given = boundary::sized(response, size, "response")?;
+            boundary::afford(given.body.len)?;
             Ok(machine.respond(now.into(), socket, read_response(&given)?))
         })
     })

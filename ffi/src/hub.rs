@@ -21,7 +21,8 @@ use crate::types::{tethered_action, tethered_config, tethered_now, tethered_peer
 /// out: where the hub is put; it is yours, until you give it to tethered_hub_free.
 ///
 /// Fails with TETHERED_E_ARGUMENT (NULL seed16 or out, a size that cannot be, a configuration that makes no sense:
-/// tethered_config_check says what is wrong with it) and TETHERED_E_VERSION; *out is then left as it was.
+/// tethered_config_check says what is wrong with it), TETHERED_E_VERSION and TETHERED_E_MEMORY; *out is then left as it
+/// was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_hub_new(
     config: *const tethered_config,
@@ -31,6 +32,7 @@ pub unsafe extern "C" fn tethered_hub_new(
     out: *mut *mut tethered_hub,
 ) -> tethered_status {
     status(boundary::catch(|| {
+        boundary::afford(0)?;
         boundary::present(out, "out")?;
         // SAFETY: the header asks for `size` bytes at `config`, 16 at `seed16`, and a place for a pointer at `out`.
         unsafe {
@@ -56,7 +58,7 @@ pub unsafe extern "C" fn tethered_hub_free(hub: *mut tethered_hub) {
 /// socket: where its id is put. The id is good until this socket's TETHERED_CLOSE, and never given again; it is never 0.
 ///
 /// Fails with TETHERED_E_LIMIT (there are too many, or the hub drains: close the connection at once; no action will come
-/// for it), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
+/// for it; likewise with TETHERED_E_MEMORY), TETHERED_E_ARGUMENT and TETHERED_E_VERSION; *socket is then left as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_open(
     hub: *mut tethered_hub,
@@ -68,6 +70,7 @@ pub unsafe extern "C" fn tethered_open(
     // SAFETY: the header asks for a hub, `size` bytes at `peer`, the bytes of its address, and a place for an id at `socket`.
     status(unsafe {
         boundary::enter(hub, "tethered_open", |machine| {
+            boundary::afford(0)?;
             boundary::present(socket, "socket")?;
             let peer = boundary::sized(peer, size, "peer")?;
             let secure = secure(peer.flags, "peer.flags")?;
@@ -89,7 +92,8 @@ pub unsafe extern "C" fn tethered_open(
 ///
 /// Whatever a peer sends, this does not fail: it leads to actions. Gives TETHERED_STALE if the socket has ended, and
 /// TETHERED_PRESSURE if 1,024 actions or more wait: call tethered_poll before you read on, for a socket whose bytes would
-/// have them hold more than the limit MEMORY is closed. Fails with TETHERED_E_ARGUMENT.
+/// have them hold more than the limit MEMORY is closed. Fails with TETHERED_E_ARGUMENT, and with TETHERED_E_MEMORY:
+/// the bytes are as they were then; hand them in again later, before any that follow, or say tethered_closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_received(
     hub: *mut tethered_hub,
@@ -101,6 +105,7 @@ pub unsafe extern "C" fn tethered_received(
     // SAFETY: the header asks for a hub, and `len` bytes at `bytes` that are the caller's own to write.
     status(unsafe {
         boundary::enter(hub, "tethered_received", |machine| {
+            boundary::afford(len)?;
             let bytes = boundary::bytes_mut(bytes, len, "bytes")?;
             Ok(machine.received(now.into(), socket, bytes))
         })

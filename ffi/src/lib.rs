@@ -3,7 +3,8 @@
 //! - `boundary`: the handles, the guard around every entry that takes one, and every cast of a foreign pointer;
 //! - `version`, `status`, `config`, `hub`, `doors`, `app`, `redis`, `ws`, `stomp`: the entries, in the order of the header;
 //! - `types`, `kinds`: what crosses;
-//! - `machine`: the hub and what is lent of it; `log`: what it has to say; `toml`: its configuration as text.
+//! - `machine`: the hub and what is lent of it; `log`: what it has to say; `toml`: its configuration as text;
+//! - `reserve`: the allocator, and what happens when there is no memory.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![allow(non_camel_case_types, reason = "a name is the same in C and here")]
 #![allow(clippy::missing_safety_doc, reason = "what a caller must keep stands in the header, in the words of C")]
@@ -18,6 +19,8 @@ mod kinds;
 mod log;
 mod machine;
 mod redis;
+#[cfg(feature = "reserve")]
+mod reserve;
 mod sockjs;
 mod status;
 mod stomp;

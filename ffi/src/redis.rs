@@ -161,7 +161,7 @@ pub unsafe extern "C" fn tethered_notices(hub: *mut tethered_hub, now: tethered_
 /// Another hub passed something on: the data of its TETHERED_RELAY, in order. A hub's own may come back to it: they are
 /// ignored. Not kept.
 ///
-/// Whatever it says, this does not fail. Fails with TETHERED_E_ARGUMENT.
+/// Whatever it says, this does not fail. Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_relayed(
     hub: *mut tethered_hub,
@@ -171,6 +171,7 @@ pub unsafe extern "C" fn tethered_relayed(
     // SAFETY: the header asks for a hub, and the bytes of `data`.
     status(unsafe {
         boundary::enter(hub, "tethered_relayed", |machine| {
+            boundary::afford(data.len)?;
             machine.event(now.into(), Event::Relayed { publication: boundary::bytes(data, "data")? });
             Ok(TETHERED_OK)
         })
@@ -179,7 +180,7 @@ pub unsafe extern "C" fn tethered_relayed(
 
 /// Tells the applications of all other hubs something: TETHERED_ANNOUNCED there. Only with TETHERED_CONFIG_RELAY.
 ///
-/// Fails with TETHERED_E_ARGUMENT.
+/// Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_announce(
     hub: *mut tethered_hub,
@@ -189,6 +190,7 @@ pub unsafe extern "C" fn tethered_announce(
     // SAFETY: the header asks for a hub, and the bytes of `data`.
     status(unsafe {
         boundary::enter(hub, "tethered_announce", |machine| {
+            boundary::afford(data.len)?;
             machine.announce(now.into(), boundary::bytes(data, "data")?);
             Ok(TETHERED_OK)
         })

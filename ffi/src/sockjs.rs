@@ -15,7 +15,7 @@ use crate::types::tethered_slice;
 /// out, capacity: room for the frame. len: where it is put how many bytes it has.
 ///
 /// Gives TETHERED_MORE if the room is too small: nothing is written then, and *len is what is needed; fails with
-/// TETHERED_E_ARGUMENT.
+/// TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_sockjs_encode(
     frame: u32,
@@ -28,12 +28,14 @@ pub unsafe extern "C" fn tethered_sockjs_encode(
 ) -> tethered_status {
     status(boundary::catch(|| {
         boundary::present(len, "len")?;
+        boundary::afford(0)?;
         // SAFETY: the header asks for `n_messages` texts, and for room for `capacity` bytes at `out`.
         let (texts, room) = unsafe {
             let texts = boundary::array(messages, n_messages, "messages")?.iter();
             let texts: Outcome<Vec<&[u8]>> = texts.map(|text| boundary::bytes(*text, "messages")).collect();
             (texts?, boundary::room(out, capacity, "out")?)
         };
+        boundary::afford(texts.iter().map(|text| text.len()).sum())?;
         let bytes = encoded(frame, &texts, code)?;
         // SAFETY: the header asks for a place for a number at `len`.
         unsafe { boundary::put(len, bytes.len()) };
@@ -51,7 +53,7 @@ pub unsafe extern "C" fn tethered_sockjs_encode(
 /// numbers: where each text ends in out, and the next one begins. count: where it is put how many texts there are.
 ///
 /// Gives TETHERED_MORE if there are more than capacity: *count is what is needed. Fails with TETHERED_E_PROTOCOL (no array
-/// of strings, or one with a lone surrogate) and TETHERED_E_ARGUMENT.
+/// of strings, or one with a lone surrogate), TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_sockjs_decode(
     bytes: *const u8,
@@ -62,6 +64,7 @@ pub unsafe extern "C" fn tethered_sockjs_decode(
     count: *mut usize,
 ) -> tethered_status {
     status(boundary::catch(|| {
+        boundary::afford(len)?;
         boundary::present(count, "count")?;
         // SAFETY: the header asks for `len` bytes at `bytes`.
         let json = unsafe { boundary::bytes(tethered_slice { ptr: bytes, len }, "bytes")? };

@@ -29,6 +29,9 @@ pub enum tethered_status_code {
     TETHERED_E_ARGUMENT = -1,
     /// Another thread is inside this handle. Use it on one thread at a time.
     TETHERED_E_BUSY = -3,
+    /// There is no memory for it. Nothing was done, and nothing is lost: try again when something was freed, and read no
+    /// more from this peer until then. What gives memory back, and what ends somebody, never comes back with this.
+    TETHERED_E_MEMORY = -4,
     /// The caller's struct has members that this library does not know, and they are not zero: the library is older than
     /// the header.
     TETHERED_E_VERSION = -5,
@@ -92,6 +95,7 @@ fn sentence(status: tethered_status) -> &'static CStr {
             c"an argument can never be right: tethered_log_next says which, and tethered.h what may be",
         ),
         (TETHERED_E_BUSY, c"another thread is inside this handle: use it on one thread at a time"),
+        (TETHERED_E_MEMORY, c"there is no memory for it, and nothing was done: try again when something was freed"),
         (
             TETHERED_E_VERSION,
             c"the struct has members that this library does not know: use the library of your tethered.h",

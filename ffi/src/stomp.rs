@@ -101,7 +101,7 @@ impl StompDecoder {
 /// role: one of tethered_role: who reads. max_frame: most bytes of a frame; 0: 65,536.
 /// out: where it is put; it is yours, until you give it to tethered_stomp_decoder_free.
 ///
-/// Fails with TETHERED_E_ARGUMENT; *out is then left as it was.
+/// Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY; *out is then left as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_stomp_decoder_new(
     role: u32,
@@ -109,6 +109,7 @@ pub unsafe extern "C" fn tethered_stomp_decoder_new(
     out: *mut *mut tethered_stomp_decoder,
 ) -> tethered_status {
     status(boundary::catch(|| {
+        boundary::afford(0)?;
         boundary::present(out, "out")?;
         let decoder = StompDecoder::new(role, max_frame)?;
         // SAFETY: the header asks for a place for a pointer at `out`.
@@ -124,7 +125,7 @@ pub unsafe extern "C" fn tethered_stomp_decoder_new(
 /// the frame is put; size: sizeof *out as you know it.
 ///
 /// Gives TETHERED_MORE if all is used up: nothing is put at out then. Fails with TETHERED_E_PROTOCOL, for ever after the
-/// first time: out then tells the message of an ERROR frame; and TETHERED_E_ARGUMENT.
+/// first time: out then tells the message of an ERROR frame; TETHERED_E_ARGUMENT; and TETHERED_E_MEMORY: nothing was taken then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_stomp_decode(
     decoder: *mut tethered_stomp_decoder,
@@ -139,6 +140,7 @@ pub unsafe extern "C" fn tethered_stomp_decode(
     // `out`.
     status(unsafe {
         boundary::enter(decoder, "tethered_stomp_decode", |decoder| {
+            boundary::afford(len)?;
             boundary::present(used, "used")?;
             boundary::checked_size(out, size, "out")?;
             let version = read_version(version)?;
@@ -173,7 +175,7 @@ pub unsafe extern "C" fn tethered_stomp_decoder_free(decoder: *mut tethered_stom
 /// out, capacity: room for the frame. len: where it is put how many bytes it has.
 ///
 /// Gives TETHERED_MORE if the room is too small: nothing is written then, and *len is what is needed; fails with
-/// TETHERED_E_ARGUMENT.
+/// TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_stomp_encode(
     version: u32,
@@ -186,6 +188,7 @@ pub unsafe extern "C" fn tethered_stomp_encode(
     len: *mut usize,
 ) -> tethered_status {
     status(boundary::catch(|| {
+        boundary::afford(body.len)?;
         boundary::present(len, "len")?;
         // SAFETY: the header asks for all that the arguments point to, and for room for `capacity` bytes at `out`.
         let (fields, body, room) = unsafe {

@@ -202,7 +202,7 @@ pub unsafe extern "C" fn tethered_ws_accept_key(key: *const c_char, len: usize, 
 /// role: one of tethered_role: who reads. max_message: most bytes of a message, and of a frame; 0: 65,536.
 /// out: where it is put; it is yours, until you give it to tethered_ws_decoder_free.
 ///
-/// Fails with TETHERED_E_ARGUMENT; *out is then left as it was.
+/// Fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY; *out is then left as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_ws_decoder_new(
     role: u32,
@@ -210,6 +210,7 @@ pub unsafe extern "C" fn tethered_ws_decoder_new(
     out: *mut *mut tethered_ws_decoder,
 ) -> tethered_status {
     status(boundary::catch(|| {
+        boundary::afford(0)?;
         boundary::present(out, "out")?;
         let decoder = WsDecoder::new(role, max_message)?;
         // SAFETY: the header asks for a place for a pointer at `out`.
@@ -225,7 +226,8 @@ pub unsafe extern "C" fn tethered_ws_decoder_new(
 /// on with the rest. out: where the message is put; size: sizeof *out as you know it.
 ///
 /// Gives TETHERED_MORE if all is used up: nothing is put at out then. Fails with TETHERED_E_PROTOCOL, for ever after the
-/// first time: out then tells the code and the reason to close the connection with; and TETHERED_E_ARGUMENT.
+/// first time: out then tells the code and the reason to close the connection with; TETHERED_E_ARGUMENT; and
+/// TETHERED_E_MEMORY: nothing was taken then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tethered_ws_decode(
     decoder: *mut tethered_ws_decoder,
@@ -239,6 +241,7 @@ pub unsafe extern "C" fn tethered_ws_decode(
     // at `used`, and `size` bytes at `out`.
     status(unsafe {
         boundary::enter(decoder, "tethered_ws_decode", |decoder| {
+            boundary::afford(len)?;
             boundary::present(used, "used")?;
             boundary::checked_size(out, size, "out")?;
             let bytes = boundary::bytes_mut(bytes, len, "bytes")?;

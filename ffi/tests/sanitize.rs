@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use support::{NATIVE, WARNINGS, include, package, run, scratch};
+use support::{FAILING, FAILS_NOT, NATIVE, WARNINGS, include, package, run, scratch};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -20,6 +20,18 @@ fn addresses_and_undefined_behaviour() {
         let program = with_addresses(source, &[]);
         assert_eq!(run(&mut Command::new(&program)), b"ok\n", "{source}");
     }
+}
+
+#[test]
+#[ignore = "builds the library with a nightly compiler"]
+fn without_memory() {
+    let mut allocator = Command::new("clang");
+    let object = scratch("failing-address.o");
+    allocator.args(["-std=c11", "-O1", "-g", "-c"]).arg(package().join("tests/c/failing.c")).arg("-o").arg(&object);
+    run(&mut allocator);
+    let object = object.to_str().expect("a path is text");
+    let program = with_addresses("memory", &[&FAILS_NOT[..], &[object, FAILING]].concat());
+    assert_eq!(run(Command::new(&program).arg("29")), b"ok\n");
 }
 
 #[test]

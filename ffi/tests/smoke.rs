@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use support::{compile, compile_cpp, compile_shared, compile_with, include, library, package, run, valgrind};
+use support::{
+    compile, compile_cpp, compile_failing, compile_shared, compile_with, include, library, package, run, valgrind,
+};
 use tethered_core::ws::{Assembler, Incoming, Limits, Opcode, Role, write_masked_frame};
 
 #[test]
@@ -43,6 +45,31 @@ fn crowds_and_random_calls() {
     let fuzz = compile_with("gcc", "tests/c/fuzz.c", &["-DREPLAY"]);
     assert_eq!(run(Command::new(&fuzz).args(["500", "1"])), b"ok\n");
     assert_eq!(run(valgrind(&fuzz).args(["20", "2"])), b"ok\n");
+}
+
+/// With an allocator that fails as it is told: see tests/c/failing.h.
+#[test]
+fn without_memory_a_call_is_finished_or_refused() {
+    let memory = compile_failing("tests/c/memory.c");
+    assert_eq!(run(&mut Command::new(&memory)), b"ok\n");
+    assert_eq!(run(valgrind(&memory).arg("101")), b"ok\n");
+    for source in CALLS {
+        let program = compile_failing(&format!("tests/c/{source}.c"));
+        for every in ["1", "2", "3"] {
+            assert_eq!(run(Command::new(&program).env("FAIL_EVERY", every)), b"ok\n", "{source}: each {every}th fails");
+        }
+        let counted = Command::new(&program).env("ALLOCATIONS", "").output().expect("the program runs");
+        let counted = String::from_utf8(counted.stderr).expect("a number is text");
+        let allocations: usize = counted.trim().parse().expect("it says how many allocations there were");
+        for nth in (1..=allocations).step_by(allocations.div_ceil(300)) {
+            let failing = nth.to_string();
+            assert_eq!(
+                run(Command::new(&program).env("FAIL_AT", failing)),
+                b"ok\n",
+                "{source}: allocation {nth} fails"
+            );
+        }
+    }
 }
 
 /// The programs that call every function.

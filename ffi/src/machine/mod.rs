@@ -13,7 +13,7 @@ use tethered_core::ids::{ClientId, SocketId};
 use tethered_core::session::Cause;
 use tethered_core::time::Now;
 
-use crate::boundary::Rows;
+use crate::boundary::{self, Rows};
 use crate::log::{Level, Log};
 use crate::machine::shown::Lent;
 use crate::status::Outcome;
@@ -183,6 +183,10 @@ impl Machine {
                     self.not_found(socket);
                 }
                 Action::Ended(_) | Action::Alarm(_) => self.note(&action),
+                Action::Close { .. } => {
+                    boundary::relieve();
+                    self.lent.push(action);
+                }
                 _ => self.lent.push(action),
             }
         }

@@ -82,6 +82,33 @@ pub(crate) fn compile_with(compiler: &str, source: &str, arguments: &[&str]) -> 
     program
 }
 
+/// Compiles a C program with an allocator that fails for the library as it is told: tests/c/failing.h.
+pub(crate) fn compile_failing(source: &str) -> PathBuf {
+    let name = Path::new(source).file_stem().expect("a source has a name");
+    let part = |name: &str| scratch(&format!("{name}-failing.o"));
+    let program = scratch(&format!("{}-failing", name.display()));
+    let object = part(&name.to_string_lossy());
+    compile_failing_part(&package().join(source), &object, &FAILS_NOT);
+    // By a name of each program's own, for tests run side by side.
+    let allocator = part(&format!("allocator-{}", name.display()));
+    compile_failing_part(&package().join("tests/c/failing.c"), &allocator, &[]);
+    let mut command = Command::new("gcc");
+    command.args([&object, &allocator]).arg(library().join("libtethered.a")).arg(FAILING).args(NATIVE);
+    run(command.arg("-o").arg(&program));
+    program
+}
+
+fn compile_failing_part(source: &Path, object: &Path, arguments: &[&str]) {
+    let mut command = Command::new("gcc");
+    command.args(["-std=c11", "-O1", "-g", "-c"]).args(WARNINGS).args(arguments).arg("-I").arg(include());
+    run(command.arg(source).arg("-o").arg(object));
+}
+
+/// For a linker: the allocator is that of tests/c/failing.c.
+pub(crate) const FAILING: &str = "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign,--wrap=free";
+/// For a compiler: the program itself has memory.
+pub(crate) const FAILS_NOT: [&str; 3] = ["-Dmalloc=__real_malloc", "-Dcalloc=__real_calloc", "-Dfree=__real_free"];
+
 /// Compiles a C program against the shared library.
 pub(crate) fn compile_shared(compiler: &str, source: &str) -> PathBuf {
     let name = Path::new(source).file_stem().expect("a source has a name");
