@@ -20,8 +20,8 @@
  *   tethered_open(hub, now(), &peer, sizeof peer, &socket);           // accept gave a connection; peer.token is yours
  *
  *   r = read(fd, buffer, sizeof buffer);                              // it is readable
- *   if (r > 0) tethered_received(hub, now(), socket, buffer, (size_t)r);
- *   else if (r == 0 || errno != EAGAIN) tethered_closed(hub, now(), socket);
+ *   if (r > 0 ? tethered_received(hub, now(), socket, buffer, (size_t)r) < 0 : r == 0 || errno != EAGAIN)
+ *     tethered_closed(hub, now(), socket);
  *
  *   write_out(token);                                                 // it is writable again
  *

@@ -313,7 +313,8 @@ static void request(tethered_hub *hub, tethered_now now, const tethered_action *
     answer.status = 404, answer.body = slice("There is nothing here.\n");
   }
   if (to) answer.status = 302, headers[0] = (tethered_header){slice("Location"), slice(to)};
-  tethered_respond(hub, now, a->socket, &answer, sizeof answer);
+  /* Without memory for an answer there is none. */
+  if (tethered_respond(hub, now, a->socket, &answer, sizeof answer) < 0) tethered_closed(hub, now, a->socket);
 }
 
 void chat_act(tethered_hub *hub, tethered_now now, const tethered_action *a) {

@@ -63,8 +63,8 @@ static void accept_all(int listener) {
 static void read_in(int fd, uint32_t events) {
   static uint8_t buffer[65536]; /* one for all */
   ssize_t got = recv(fd, buffer, sizeof buffer, 0);
-  if (got > 0) tethered_received(hub, moment, sockets[fd], buffer, (size_t)got);
-  else if (got == 0 || (errno != EAGAIN && errno != EINTR)) tethered_closed(hub, moment, sockets[fd]);
+  if (got > 0 ? tethered_received(hub, moment, sockets[fd], buffer, (size_t)got) < 0 : !got || (errno != EAGAIN && errno != EINTR))
+    tethered_closed(hub, moment, sockets[fd]); /* the end, or an error, or no memory for it */
   if (got == sizeof buffer || (got > 0 && events != EPOLLIN)) watch(fd, EPOLL_CTL_MOD, wanted[fd]); /* there may be more */
 }
 

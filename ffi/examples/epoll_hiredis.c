@@ -87,8 +87,8 @@ static void accept_all(int listener) {
 static void read_in(int fd) {
   static uint8_t buffer[65536]; /* one for all */
   ssize_t got = read(fd, buffer, sizeof buffer);
-  if (got > 0) tethered_received(hub, moment, sockets[fd], buffer, (size_t)got);
-  else if (got == 0 || (errno != EAGAIN && errno != EINTR)) tethered_closed(hub, moment, sockets[fd]);
+  if (got > 0 ? tethered_received(hub, moment, sockets[fd], buffer, (size_t)got) < 0 : !got || (errno != EAGAIN && errno != EINTR))
+    tethered_closed(hub, moment, sockets[fd]); /* the end, or an error, or no memory for it */
 }
 
 static void write_out(int fd) {

@@ -53,10 +53,11 @@ static void give_buffer(uv_handle_t *handle, size_t wanted, uv_buf_t *buffer) {
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer) {
   connection *c = (connection *)stream;
-  if (got > 0) tethered_received(hub, now(), c->socket, (uint8_t *)buffer->base, (size_t)got);
-  else if (got < 0) {
+  int gone = got < 0; /* the end, or an error */
+  if (got > 0) gone = tethered_received(hub, now(), c->socket, (uint8_t *)buffer->base, (size_t)got) < 0; /* no memory */
+  if (gone) {
     uv_read_stop(stream);
-    tethered_closed(hub, now(), c->socket); /* the end, or an error */
+    tethered_closed(hub, now(), c->socket);
   }
 }
 

@@ -93,8 +93,9 @@ impl Reserve {
     fn has(&self, bytes: usize) -> bool {
         let Ok(layout) = Layout::array::<u8>(bytes.saturating_add(ENOUGH)) else { return false };
         let errno = Errno::keep();
+        // What is allocated and freed again the compiler would take for had; it is to be tried.
         // SAFETY: not of size 0.
-        let found = unsafe { System.alloc(layout) };
+        let found = core::hint::black_box(unsafe { System.alloc(layout) });
         if found.is_null() {
             errno.put_back();
             return false;

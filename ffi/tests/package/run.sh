@@ -54,6 +54,21 @@ for libdir in lib lib/x86_64-linux-gnu; do
     (cd "$work/cpp/build" && ctest --output-on-failure)
 done
 
+# An optimizer may take an allocation that is freed at once for one that cannot fail: the library as it is installed has to
+# notice that there is no memory.
+tests=$root/ffi/tests/c
+for part in failing memory; do
+    shield=
+    [ $part = failing ] || shield="-Dmalloc=__real_malloc -Dcalloc=__real_calloc -Dfree=__real_free"
+    # shellcheck disable=SC2086
+    cc -std=c11 -O2 -Wall -Wextra -Werror $shield -I "$work/moved/include" -c "$tests/$part.c" -o "$work/$part.o"
+done
+# shellcheck disable=SC2046
+cc "$work/failing.o" "$work/memory.o" "$lib/libtethered.a" -o "$work/memory" \
+    -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign,--wrap=free \
+    $(pkg-config --static --libs-only-l tethered | sed 's/-ltethered//')
+[ "$("$work/memory")" = ok ] || fail "it does not notice that there is no memory"
+
 cp "$lib/libtethered.so" "$work/stripped.so"
 strip "$work/stripped.so"
 echo "libtethered.so: $(stat -c %s "$work/stripped.so") bytes stripped; needs $needed"
