@@ -121,6 +121,10 @@ step_cexamples() {
         --sockjs-heartbeat 2s --sockjs-disconnect-delay 1500ms
     python3 ffi/tests/examples/chat.py "$port"
     autobahn_of_c epoll "$port" /echo/websocket
+    local with_csrf
+    with_csrf=$(free_port)
+    start_program "$with_csrf" "$tree/chat" --listen "127.0.0.1:$with_csrf" --redis "redis://127.0.0.1:$redis" --connect-csrf
+    python3 ffi/tests/examples/chat.py "$with_csrf" --connect-csrf
     [ -n "$conformance" ] || return 0
     SOCKJS_SLOW=1 SOCKJS_HEARTBEAT=2 SOCKJS_DISCONNECT_DELAY=1.5 \
         bash "$conformance/sockjs/run.sh" "http://127.0.0.1:$port"

@@ -1229,6 +1229,15 @@ typedef struct tethered_request {
    * How many there are.
    */
   size_t n_headers;
+  /**
+   * Of a TETHERED_REQUEST: n_attributes attributes of its session, as bytes: all that the store in memory has; of a
+   * Redis those that redis-attributes names, by default the CSRF token of Spring Security. Only told; else NULL.
+   */
+  const struct tethered_header *attributes;
+  /**
+   * How many there are.
+   */
+  size_t n_attributes;
 } tethered_request;
 
 /**
@@ -1521,8 +1530,8 @@ void tethered_config_init(struct tethered_config *config, size_t size);
  * The text is that of the server's --config file, as far as a hub is concerned: session-timeout, touch-interval, cookie,
  * cookie-encoding, origin, require-origin, proxy, stomp-heartbeat, connect-csrf, redis-namespace, redis-layout,
  * redis-serializer, redis-cleanup, redis-principal-attribute, check-interval, sweep-interval, blind-time, and the
- * table limits; besides store ("memory", "redis", "external"), redis-database, relay, decide, requests, guarded (paths
- * below which a request needs a login), application-prefix, rules ("open", or "sample": nobody sends to topics or
+ * table limits; besides store ("memory", "redis", "external"), redis-database, redis-attributes (those that
+ * tethered_details tells), relay, decide, requests, guarded (paths below which a request needs a login), application-prefix, rules ("open", or "sample": nobody sends to topics or
  * queues), and for each endpoint a table `[[endpoint]]` with path, protocol ("stomp", "raw"), login, any-origin,
  * max-message, max-unsent and sockjs (true: as TETHERED_ENDPOINT_SOCKJS), with sockjs-websocket, sockjs-jsessionid,
  * sockjs-jsonp, sockjs-stream, sockjs-heartbeat, sockjs-disconnect-delay and sockjs-client-url.
@@ -2155,6 +2164,33 @@ tethered_status tethered_sockjs_decode(const uint8_t *bytes,
                                        size_t *ends,
                                        size_t capacity,
                                        size_t *count);
+
+/**
+ * Masks a session's CSRF token for a page, as Spring Security does (XorCsrfTokenRequestAttributeHandler): other text each
+ * time. With the setting connect-csrf it is what CONNECT has to carry in X-CSRF-TOKEN.
+ *
+ * token: an attribute of the session, "csrf" or Spring Security's. random: as many bytes as token has, fresh from the system's
+ * random source.
+ * out, capacity: room for the text, which has no NUL at its end. len: where it is put how many bytes it has: about 2.7 times
+ * the token's, 96 for the 36 of Spring's.
+ *
+ * Gives TETHERED_MORE if the room is too small: nothing is written then, and *len is what is needed; fails with
+ * TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
+ */
+tethered_status tethered_csrf_mask(struct tethered_slice token,
+                                   const uint8_t *random,
+                                   char *out,
+                                   size_t capacity,
+                                   size_t *len);
+
+/**
+ * Whether what a form or a header carried is this token, masked. Takes as long wherever they differ. The bare token is not,
+ * and nothing is a token that is empty.
+ *
+ * Gives TETHERED_REFUSED if it is not; fails with TETHERED_E_ARGUMENT and TETHERED_E_MEMORY.
+ */
+tethered_status tethered_csrf_matches(struct tethered_slice masked,
+                                      struct tethered_slice token);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -86,6 +86,29 @@ inline std::span<const tethered_header> headers(const tethered_request &request)
 }
 #endif
 
+/* The value of an attribute of a request's session; NULL if it has none of this name. */
+inline const tethered_slice *find_attribute(const tethered_request &request, std::string_view name) noexcept {
+  for (std::size_t i = 0; i < request.n_attributes; i++)
+    if (view(request.attributes[i].name) == name) return &request.attributes[i].value;
+  return nullptr;
+}
+
+/* A session's CSRF token, masked by as many fresh random bytes as it has; empty where these are not as many. */
+inline std::string csrf_mask(std::string_view token, std::string_view random) {
+  std::size_t len = 0;
+  if (token.size() != random.size()) return {};
+  const auto *bytes = reinterpret_cast<const std::uint8_t *>(random.data());
+  static_cast<void>(tethered_csrf_mask(slice(token), bytes, nullptr, 0, &len));
+  std::string masked(len, '\0');
+  if (tethered_csrf_mask(slice(token), bytes, masked.data(), len, &len) != TETHERED_OK) return {};
+  return masked;
+}
+
+/* Whether what a form or a header carried is this token, masked. */
+inline bool csrf_matches(std::string_view masked, std::string_view token) noexcept {
+  return tethered_csrf_matches(slice(masked), slice(token)) == TETHERED_OK;
+}
+
 /* The value of the first header of this name, ignoring case in ASCII; NULL if there is none. */
 inline const tethered_slice *find_header(const tethered_request &request, std::string_view name) noexcept {
   const auto low = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };

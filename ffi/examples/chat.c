@@ -227,13 +227,24 @@ static int new_token(char *out) {
   return 1;
 }
 
+/* The token that a session holds: what this chat put there at the login, or Spring Security. */
+static tethered_slice token_in_session(const tethered_request *request) {
+  for (size_t i = 0; i < request->n_attributes; i++) {
+    const tethered_header *a = &request->attributes[i];
+    if (is(a->name, "csrf") || is(a->name, SPRING_CSRF)) return a->value;
+  }
+  return (tethered_slice){NULL, 0};
+}
+
 /* Whether a form was sent by a page of this server: with its token, and, as far as the browser tells, from here. */
 static int from_here(const tethered_request *request) {
   const tethered_slice *origin = header(request, "origin"), *host = header(request, "host");
-  const tethered_slice *sent = header(request, "x-csrf-token");
-  const tethered_slice token = token_of(request);
-  char text[NAME];
-  if (!token.len || !(sent ? same(*sent, token) : field(request->body, "_csrf", text) && is(token, text))) return 0;
+  const tethered_slice *in_header = header(request, "x-csrf-token");
+  const tethered_slice ours = token_in_session(request), token = token_of(request);
+  char text[NAME] = "";
+  if (!in_header && !field(request->body, "_csrf", text)) return 0;
+  const tethered_slice sent = in_header ? *in_header : slice(text);
+  if (ours.len ? tethered_csrf_matches(sent, ours) != TETHERED_OK : !token.len || !same(sent, token)) return 0;
   if (!origin) return 1;
   if (!host || origin->len <= host->len) return 0;
   size_t scheme = origin->len - host->len;
@@ -252,7 +263,8 @@ static const char chat_page[] =
     "<form id=say><input id=to placeholder=to><input id=text><button>Say</button></form><pre id=log></pre><script>\n"
     "const ws = new WebSocket(location.origin.replace('http', 'ws') + '/stomp'), log = document.getElementById('log');\n"
     "const frame = (head, body = '') => ws.send(head.join('\\n') + '\\n\\n' + body + '\\0');\n"
-    "ws.onopen = () => frame(['CONNECT', 'accept-version:1.2', 'host:chat', 'heart-beat:0,0']);\n"
+    "const token = document.querySelector('[name=_csrf]').value; // for --connect-csrf\n"
+    "ws.onopen = () => frame(['CONNECT', 'accept-version:1.2', 'host:chat', 'heart-beat:0,0', 'X-CSRF-TOKEN:' + token]);\n"
     "ws.onmessage = (event) => {\n"
     "  if (event.data.startsWith('CONNECTED')) frame(['SUBSCRIBE', 'id:1', 'destination:/user/queue/messages']);\n"
     "  else log.append(event.data.split('\\n\\n')[1] + '\\n');\n"
@@ -263,16 +275,22 @@ static const char chat_page[] =
     "</script>";
 static const char csrf_json[] = "{\"headerName\":\"X-CSRF-TOKEN\",\"parameterName\":\"_csrf\",\"token\":\"%s\"}";
 
-/* Puts a page with the browser's token into an answer, and a cookie with a new one if there is none yet. */
+/* Puts a page with a token into an answer: that of the session, masked; before there is one, that of the browser's cookie, which
+ * gets a new one if it has none yet. */
 static void show(tethered_response *answer, tethered_header *headers, const tethered_request *request, const char *page) {
   static char body[4096], cookie[128];
-  char token[TOKEN + 1];
-  const tethered_slice known = token_of(request);
-  if (known.len) {
+  char token[NAME];
+  uint8_t mask[NAME / 3];
+  size_t len = 0;
+  const tethered_slice known = token_of(request), ours = token_in_session(request);
+  if (ours.len && ours.len <= sizeof mask && !getentropy(mask, ours.len) &&
+      tethered_csrf_mask(ours, mask, token, sizeof token - 1, &len) == TETHERED_OK) {
+    token[len] = 0;
+  } else if (known.len) {
     memcpy(token, known.ptr, TOKEN), token[TOKEN] = 0;
   } else if (new_token(token)) {
     const char *secure = request->flags & TETHERED_PEER_SECURE ? "; Secure" : "";
-    snprintf(cookie, sizeof cookie, "CSRF=%s; Path=/; HttpOnly; SameSite=Lax%s", token, secure);
+    snprintf(cookie, sizeof cookie, "CSRF=%.*s; Path=/; HttpOnly; SameSite=Lax%s", TOKEN, token, secure);
     headers[answer->n_headers++] = (tethered_header){slice("Set-Cookie"), slice(cookie)};
   } else {
     answer->status = 500;
@@ -289,6 +307,8 @@ static void request(tethered_hub *hub, tethered_now now, const tethered_action *
   tethered_header headers[3] = {{slice("Content-Type"), slice("text/html; charset=utf-8")},
                                 {slice("Cache-Control"), slice("no-store")}};
   tethered_response answer = {.status = 200, .headers = headers, .n_headers = 2};
+  char token[TOKEN + 1];
+  const tethered_header csrf = {slice("csrf"), {(const uint8_t *)token, TOKEN}};
   const uint8_t *query = r.target.len ? memchr(r.target.ptr, '?', r.target.len) : NULL;
   tethered_slice path = {r.target.ptr, query ? (size_t)(query - r.target.ptr) : r.target.len};
   int reads = is(r.method, "GET") || is(r.method, "HEAD"), posts = is(r.method, "POST");
@@ -301,6 +321,7 @@ static void request(tethered_hub *hub, tethered_now now, const tethered_action *
       for (size_t i = 0; i < sizeof users / sizeof users[0]; i++)
         if (!strcmp(name, users[i][0]) && !strcmp(password, users[i][1]))
           to = "/", answer.change = TETHERED_CHANGE_LOGIN, answer.principal = slice(users[i][0]);
+    if (answer.change == TETHERED_CHANGE_LOGIN && new_token(token)) answer.attributes = &csrf, answer.n_attributes = 1;
   } else if (posts && is(path, "/logout")) {
     to = "/login?logout", answer.change = r.principal.len ? TETHERED_CHANGE_LOGOUT : TETHERED_CHANGE_KEEP;
   } else if (reads && is(path, "/login")) {

@@ -4,6 +4,9 @@
 
 #include "tethered.h"
 
+/* The attribute in which Spring Security keeps a session's CSRF token. */
+#define SPRING_CSRF "org.springframework.security.web.csrf.HttpSessionCsrfTokenRepository.CSRF_TOKEN"
+
 /* Handles the actions that are for an application: requests, comings and goings, messages. Others it leaves alone. */
 void chat_act(tethered_hub *hub, tethered_now now, const tethered_action *action);
 

@@ -366,7 +366,7 @@ static void make_hub(void) {
   uint8_t seed[16];
   if (options.conformance) snprintf(more, sizeof more, conformance, services, services, services, services);
   snprintf(toml, sizeof toml,
-           "%sstore = 'redis'\nrequests = true\nrelay = true\nrules = '%s'\nguarded = ['/stomp', '/messages']\n"
+           "%sstore = 'redis'\nredis-attributes = ['csrf', '" SPRING_CSRF "']\nrequests = true\nrelay = true\nrules = '%s'\nguarded = ['/stomp', '/messages']\n"
            "[[endpoint]]\npath = '/stomp'\n[[endpoint]]\npath = '/messages'\nsockjs = true\n%s%s",
            options.settings, options.conformance ? "open" : "sample", services, more);
   tethered_config config;

@@ -42,8 +42,8 @@ pub unsafe extern "C" fn tethered_config_init(config: *mut tethered_config, size
 /// The text is that of the server's --config file, as far as a hub is concerned: session-timeout, touch-interval, cookie,
 /// cookie-encoding, origin, require-origin, proxy, stomp-heartbeat, connect-csrf, redis-namespace, redis-layout,
 /// redis-serializer, redis-cleanup, redis-principal-attribute, check-interval, sweep-interval, blind-time, and the
-/// table limits; besides store ("memory", "redis", "external"), redis-database, relay, decide, requests, guarded (paths
-/// below which a request needs a login), application-prefix, rules ("open", or "sample": nobody sends to topics or
+/// table limits; besides store ("memory", "redis", "external"), redis-database, redis-attributes (those that
+/// tethered_details tells), relay, decide, requests, guarded (paths below which a request needs a login), application-prefix, rules ("open", or "sample": nobody sends to topics or
 /// queues), and for each endpoint a table `[[endpoint]]` with path, protocol ("stomp", "raw"), login, any-origin,
 /// max-message, max-unsent and sockjs (true: as TETHERED_ENDPOINT_SOCKJS), with sockjs-websocket, sockjs-jsessionid,
 /// sockjs-jsonp, sockjs-stream, sockjs-heartbeat, sockjs-disconnect-delay and sockjs-client-url.

@@ -1,7 +1,7 @@
 //! tethered through a C ABI: include/tethered.h is made from this crate, and is its documentation.
 //!
 //! - `boundary`: the handles, the guard around every entry that takes one, and every cast of a foreign pointer;
-//! - `version`, `status`, `config`, `hub`, `doors`, `app`, `redis`, `ws`, `stomp`: the entries, in the order of the header;
+//! - `version`, `status`, `config`, `hub`, `doors`, `app`, `redis`, `ws`, `stomp`, `sockjs`, `csrf`: the entries;
 //! - `types`, `kinds`: what crosses;
 //! - `machine`: the hub and what is lent of it; `log`: what it has to say; `toml`: its configuration as text;
 //! - `reserve`: the allocator, and what happens when there is no memory.
@@ -13,6 +13,7 @@
 mod app;
 mod boundary;
 mod config;
+mod csrf;
 mod doors;
 mod hub;
 mod kinds;
@@ -35,6 +36,7 @@ pub use app::{
 };
 pub use boundary::{tethered_hub, tethered_stomp_decoder, tethered_ws_decoder};
 pub use config::{tethered_config_check, tethered_config_init, tethered_config_parse};
+pub use csrf::{tethered_csrf_mask, tethered_csrf_matches};
 pub use doors::{
     tethered_activity, tethered_ask, tethered_decide, tethered_details, tethered_join, tethered_message,
     tethered_respond,

@@ -134,6 +134,11 @@ pub struct tethered_request {
     pub headers: *const tethered_header,
     /// How many there are.
     pub n_headers: usize,
+    /// Of a TETHERED_REQUEST: n_attributes attributes of its session, as bytes: all that the store in memory has; of a
+    /// Redis those that redis-attributes names, by default the CSRF token of Spring Security. Only told; else NULL.
+    pub attributes: *const tethered_header,
+    /// How many there are.
+    pub n_attributes: usize,
 }
 
 /// The answer to a TETHERED_REQUEST. Zero it, then set what you need.
@@ -332,6 +337,8 @@ impl tethered_request {
         address: tethered_slice::EMPTY,
         headers: ptr::null(),
         n_headers: 0,
+        attributes: ptr::null(),
+        n_attributes: 0,
     };
 }
 
@@ -353,7 +360,7 @@ plain! {
     tethered_endpoint 40
     tethered_config 128
     tethered_peer 32
-    tethered_request 128
+    tethered_request 144
     tethered_response 72
     tethered_action 96
     tethered_taken 16

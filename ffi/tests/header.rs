@@ -144,7 +144,7 @@ fn generate() -> String {
 }
 
 /// What stands in the header, in its order.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "version",
     "status",
     "kinds",
@@ -158,4 +158,5 @@ const SOURCES: [&str; 13] = [
     "ws",
     "stomp",
     "sockjs",
+    "csrf",
 ];

@@ -29,7 +29,7 @@ pub(super) struct Lent {
 #[derive(Debug, Default)]
 struct Made {
     arguments: Arguments,
-    /// One for each time that its details were asked for.
+    /// For each time that its details were asked for, and its attributes.
     headers: Vec<Headers>,
 }
 
@@ -210,9 +210,12 @@ impl Lent {
     /// All that is known of the `at`-th, if there is one. What is lent for that lives as long as the action.
     pub(super) fn details(&mut self, hub: &Hub, at: usize) -> Option<tethered_request> {
         let action = self.actions.get(at)?;
+        let mut attributes = None;
         let (mut shown, headers) = match action {
             Action::Request { token, request, .. } => {
                 let session = request.session.as_ref();
+                let all = session.into_iter().flat_map(|session| &session.attributes);
+                attributes = Some(Headers::new(all.map(|(name, value)| (name.as_bytes(), &value[..])), b""));
                 let shown = tethered_request {
                     token: *token,
                     session: session.map_or(tethered_slice::EMPTY, |session| lend(&session.id)),
@@ -261,6 +264,10 @@ impl Lent {
         };
         shown.headers = headers.pointer();
         shown.n_headers = headers.count();
+        if let Some(attributes) = &attributes {
+            shown.attributes = attributes.pointer();
+            shown.n_attributes = attributes.count();
+        }
         if matches!(action, Action::Request { .. } | Action::Decide { .. }) {
             shown.address = headers.own();
         }
@@ -273,6 +280,7 @@ impl Lent {
         };
         if let Some((_, made)) = self.made.get_mut(made) {
             made.headers.push(headers);
+            made.headers.extend(attributes);
         }
         Some(shown)
     }

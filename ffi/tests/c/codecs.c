@@ -289,6 +289,35 @@ static void handles_are_not_mixed_up(void) {
   tethered_ws_decoder_free(ws);
 }
 
+static void csrf_tokens_are_masked_as_spring_security_does(void) {
+  const char plain[] = "6fa3cf18-3f31-4a0c-9f3e-0a8b4e5d2c17";
+  uint8_t *random = exact(plain, 36);
+  char *out = (char *)exact(plain, 36), *room;
+  size_t len = 7;
+  for (size_t i = 0; i < 36; i++) random[i] = (uint8_t)(i * 7);
+  CHECK(tethered_csrf_mask(text(plain), random, out, 36, &len) == TETHERED_MORE && len == 96 && out[0] == '6');
+  room = malloc(len);
+  CHECK(room != NULL && tethered_csrf_mask(text(plain), random, room, len, &len) == TETHERED_OK && len == 96);
+  const tethered_slice masked = {(const uint8_t *)room, len};
+  CHECK(memcmp(room, "AAcOFRwjKjE4", 12) == 0); /* the random bytes come first */
+  CHECK(tethered_csrf_matches(masked, text(plain)) == TETHERED_OK);
+  CHECK(tethered_csrf_matches(masked, text("6fa3cf18-3f31-4a0c-9f3e-0a8b4e5d2c18")) == TETHERED_REFUSED);
+  CHECK(tethered_csrf_matches(text(plain), text(plain)) == TETHERED_REFUSED);
+  CHECK(tethered_csrf_matches((tethered_slice){(const uint8_t *)"\xff", 1}, text(plain)) == TETHERED_REFUSED);
+  CHECK(tethered_csrf_matches((tethered_slice){NULL, 0}, (tethered_slice){NULL, 0}) == TETHERED_REFUSED);
+  room[50] ^= 1;
+  CHECK(tethered_csrf_matches(masked, text(plain)) == TETHERED_REFUSED);
+  CHECK(tethered_csrf_mask((tethered_slice){NULL, 0}, NULL, NULL, 0, &len) == TETHERED_OK && len == 0);
+  len = 7;
+  CHECK(tethered_csrf_mask(text(plain), NULL, room, 96, &len) == TETHERED_E_ARGUMENT && len == 7);
+  CHECK(tethered_csrf_mask(text(plain), random, NULL, 96, &len) == TETHERED_E_ARGUMENT && len == 7);
+  CHECK(tethered_csrf_mask(text(plain), random, room, 96, NULL) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_csrf_mask((tethered_slice){NULL, 1}, random, room, 96, &len) == TETHERED_E_ARGUMENT && len == 7);
+  CHECK(tethered_csrf_matches((tethered_slice){NULL, 1}, text(plain)) == TETHERED_E_ARGUMENT);
+  CHECK(tethered_csrf_matches(masked, (tethered_slice){NULL, 1}) == TETHERED_E_ARGUMENT);
+  free(random), free(out), free(room);
+}
+
 int main(void) {
   errno = 77;
   heads();
@@ -302,6 +331,7 @@ int main(void) {
   sockjs_messages();
   handles_are_not_mixed_up();
   CHECK(errno == 77);
+  csrf_tokens_are_masked_as_spring_security_does();
   puts("ok");
   return 0;
 }

@@ -59,6 +59,32 @@ static void log_in(tethered_hub *hub, const char *name, char *out, size_t room) 
   CHECK(tethered_respond(hub, at(1), socket, &response, sizeof response) == TETHERED_STALE);
 }
 
+static void the_attributes_of_a_session_are_told(void) {
+  tethered_hub *hub = hub_of(HOUSE);
+  char cookie[128];
+  log_in(hub, "rob", cookie, sizeof cookie);
+  const tethered_header headers[] = {header("Host", "h"), header("Cookie", cookie)};
+  uint64_t socket = ask(hub, 5, "GET", "/page", headers, 2, "");
+  tethered_action asked = expect(hub, TETHERED_REQUEST);
+  /* Asked for twice: what was told first stays. */
+  tethered_request first = details(hub, asked), again = details(hub, asked);
+  CHECK(first.n_attributes == 1 && is(first.attributes[0].name, "colour") && is(first.attributes[0].value, "green"));
+  CHECK(again.n_attributes == 1 && is(again.attributes[0].value, "green") && is(again.principal, "rob"));
+  /* An older caller has no room for them. */
+  tethered_request *older = (tethered_request *)(void *)exact(&first, offsetof(tethered_request, attributes));
+  CHECK(tethered_details(hub, asked.details, older, offsetof(tethered_request, attributes)) == TETHERED_OK);
+  CHECK(is(older->principal, "rob"));
+  free(older);
+  CHECK(tethered_closed(hub, at(1), socket) == TETHERED_OK);
+  closed(hub, socket, 5);
+  socket = ask(hub, 6, "GET", "/page", headers, 1, "");
+  first = details(hub, expect(hub, TETHERED_REQUEST));
+  CHECK(first.n_attributes == 0 && first.attributes == NULL && first.session.len == 0);
+  CHECK(tethered_closed(hub, at(1), socket) == TETHERED_OK);
+  closed(hub, socket, 6);
+  tethered_hub_free(hub);
+}
+
 static void answers_come_as_parts(void) {
   tethered_hub *hub = hub_of(HOUSE);
   const tethered_header host = header("Host", "h");
@@ -422,6 +448,7 @@ static void much_that_waits_is_pressure(void) {
 
 int main(void) {
   errno = 77;
+  the_attributes_of_a_session_are_told();
   answers_come_as_parts();
   behind_a_101_come_frames();
   whole_messages_in_and_out();

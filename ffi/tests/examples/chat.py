@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""chat.py PORT: two people log in at the chat, write to each other, and one logs out."""
+"""chat.py PORT [--connect-csrf]: two people log in at the chat, write to each other, and one logs out. With --connect-csrf the
+chat was started with it as well."""
 
 import json
 import re
@@ -20,11 +21,19 @@ class Person:
             assert post(PORT, "/login", fields + wrong, cookie).status == 403, "without the token of its cookie"
         assert post(PORT, "/login", fields + token).status == 403, "without a cookie"
         self.cookie = cookie + "; " + log_in(PORT, fields + token, cookie)
-        self.socket = WebSocket(PORT, "/stomp", self.cookie)
-        self.say("CONNECT", {"accept-version": "1.2", "host": "chat", "heart-beat": "0,0"})
+        said = json.loads(get(PORT, "/csrf", self.cookie)[1])
+        if "--connect-csrf" in sys.argv:
+            for wrong in [token, said["token"][:-1] + ("A" if said["token"][-1] != "A" else "B")]:
+                self.connect({said["headerName"]: wrong})
+                self.hear("ERROR")
+        self.connect({said["headerName"]: said["token"]})
         self.hear("CONNECTED")
         self.say("SUBSCRIBE", {"id": "1", "destination": "/user/queue/messages", "receipt": "r"})
         self.hear("RECEIPT")
+
+    def connect(self, more):
+        self.socket = WebSocket(PORT, "/stomp", self.cookie)
+        self.say("CONNECT", {"accept-version": "1.2", "host": "chat", "heart-beat": "0,0", **more})
 
     def say(self, command, headers, body=""):
         self.socket.send("\n".join([command] + ["%s:%s" % pair for pair in headers.items()] + ["", body]) + "\0")
@@ -48,7 +57,11 @@ luke.hear("RECEIPT")
 
 said = json.loads(get(PORT, "/csrf", rob.cookie)[1])
 form = "%s=%s" % (said["parameterName"], said["token"])
-assert 'name="_csrf" value="%s"' % said["token"] in get(PORT, "/", rob.cookie)[1]
+# The token of the session, masked anew for each page.
+again = re.search('name="_csrf" value="([^"]{80,})"', get(PORT, "/", rob.cookie)[1]).group(1)
+assert len(again) == len(said["token"]) and again != said["token"], (again, said)
+assert post(PORT, "/logout", form + "A", rob.cookie).status == 403
+assert post(PORT, "/logout", "_csrf=" + "0" * 32, rob.cookie).status == 403
 assert post(PORT, "/logout", form, rob.cookie, "http://elsewhere.example").status == 403
 assert post(PORT, "/logout", "", rob.cookie).status == 403
 # What a page repeats is nothing but a token.

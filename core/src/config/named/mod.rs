@@ -80,6 +80,7 @@ mod tests {
             ("redis-serializer", "json"),
             ("redis-cleanup", "on"),
             ("redis-principal-attribute", "who"),
+            ("redis-attributes", "csrf"),
             ("relay", "true"),
             ("decide", "true"),
             ("application-prefix", "/server"),
@@ -97,6 +98,7 @@ mod tests {
         assert_eq!((spring.namespace.as_str(), spring.database, spring.cleanup), ("chat", 3, true));
         assert_eq!((spring.layout, spring.expirations), (Layout::Indexed, Expirations::SortedSet));
         assert_eq!((spring.serializer, spring.principal_attribute.as_str()), (Serializer::Json, "who"));
+        assert_eq!(spring.attributes, ["csrf"]);
         assert_eq!(config.validate(), Ok(()));
     }
 

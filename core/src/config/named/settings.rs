@@ -217,6 +217,15 @@ pub const SETTINGS: &[Named] = &[
             one(values, value::attribute).map(|v| spring.principal_attribute = v)
         },
     },
+    Named {
+        name: "redis-attributes",
+        many: true,
+        apply: |c, values| {
+            let spring = on_redis(c)?;
+            spring.attributes = values.iter().map(|text| value::attribute(text)).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+    },
 ];
 
 fn on_redis(config: &mut Config) -> Result<&mut spring::Config, Refused> {
