@@ -116,16 +116,9 @@ static void poll_some(tethered_hub *hub) {
   }
   n_batch = n;
   for (int32_t i = 0; i < n; i++) {
-    tethered_request request;
     know(batch[i].id), know(batch[i].socket);
-    volatile uint8_t touched = 0;
-    for (size_t at_ = 0; at_ < batch[i].data.len; at_++) touched ^= batch[i].data.ptr[at_];
-    for (size_t a = 0; a < batch[i].argc; a++)
-      if (batch[i].argvlen[a] > 0) touched ^= (uint8_t)batch[i].argv[a][batch[i].argvlen[a] - 1];
-    if (batch[i].details && fine(tethered_details(hub, batch[i].details, &request, sizeof request)) == TETHERED_OK)
-      for (size_t h = 0; h < request.n_headers; h++)
-        if (request.headers[h].value.len) touched ^= request.headers[h].value.ptr[request.headers[h].value.len - 1];
-    (void)touched;
+    touch(batch[i].data), touch(batch[i].name), touch_details(hub, batch[i].details);
+    for (size_t a = 0; a < batch[i].argc; a++) touch((tethered_slice){(const uint8_t *)batch[i].argv[a], batch[i].argvlen[a]});
   }
 }
 
