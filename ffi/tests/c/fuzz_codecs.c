@@ -32,14 +32,14 @@ static void expect_the_same(const char *what) {
   if (whole.len != parts.len || memcmp(whole.bytes, parts.bytes, whole.len) != 0) failed(what, 0, "depends on where it is cut");
 }
 
-/* Pieces as large as all, of one byte, or of any size. */
+/* Pieces as large as all, of one byte (of what is not too long for that), or of any size. */
 enum cuts { NONE, EVERYWHERE, ANYWHERE };
 
 static uint64_t chance;
 
 static size_t piece(enum cuts cuts, size_t rest) {
   if (cuts == NONE) return rest;
-  if (cuts == EVERYWHERE) return 1;
+  if (cuts == EVERYWHERE) return rest / 2048 + 1;
   chance ^= chance << 13, chance ^= chance >> 7, chance ^= chance << 17;
   const size_t size = (size_t)(chance >> 32) % ((size_t)1 << (1 + (chance & 7)));
   return size < rest ? size : rest;
@@ -153,7 +153,7 @@ static void heads_and_masks(uint32_t role) {
   free(same);
 }
 
-static uint8_t wire[1 << 16];
+static uint8_t wire[1 << 15];
 static size_t wired;
 
 /* Whole characters of these are a text, in whatever fragments it comes. */
@@ -177,13 +177,13 @@ static void said_to_parts(uint32_t kind, uint32_t code, tethered_slice data) {
 
 /* Messages in fragments, with control frames between them, are read as they were meant, and a Close is the last thing. */
 static void ws_written_is_read(uint32_t role) {
-  static uint8_t message[1 << 16], payload[4200];
+  static uint8_t message[sizeof wire], payload[4200];
   const uint32_t codes[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 3999, 4000, 4500, 4999};
   size_t gathered = 0, at = 0;
   uint8_t kind = 0;
   int over = 0;
   wired = 0, parts.len = 0;
-  while (left > 0 && !over && wired < sizeof wire - 5000) {
+  while (left > 0 && !over && wired < 3 * sizeof payload) {
     const uint64_t what = take(1);
     if (what < 16) {
       const uint8_t opcode = what % 2 ? TETHERED_WS_PING : TETHERED_WS_PONG;

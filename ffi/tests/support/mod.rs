@@ -59,13 +59,14 @@ pub(crate) fn compile(compiler: &str, source: &str) -> PathBuf {
     compile_with(compiler, source, &[])
 }
 
-/// Compiles a C++ program against the static library, without what not every host has.
-pub(crate) fn compile_cpp(compiler: &str, standard: &str, source: &str) -> PathBuf {
+/// Compiles tests in C++ with GoogleTest against the static library, without what not every host has. Not optimized, which would
+/// double the time that it takes.
+pub(crate) fn compile_cpp(compiler: &str, standard: &str, sources: &[&str]) -> PathBuf {
     let program = scratch(&format!("wrapper-{compiler}-{standard}"));
     let mut command = Command::new(compiler);
-    command.args(["-O1", "-g", "-fno-exceptions", "-fno-rtti"]).arg(format!("-std={standard}")).args(WARNINGS);
-    command.arg("-I").arg(include()).arg(package().join(source)).arg(library().join("libtethered.a"));
-    command.args(NATIVE).arg("-o").arg(&program);
+    command.args(["-O0", "-g", "-fno-exceptions", "-fno-rtti"]).arg(format!("-std={standard}")).args(WARNINGS);
+    command.arg("-I").arg(include()).args(sources.iter().map(|source| package().join(source)));
+    command.arg(library().join("libtethered.a")).args(["-lgtest", "-lgtest_main"]).args(NATIVE).arg("-o").arg(&program);
     run(&mut command);
     program
 }
