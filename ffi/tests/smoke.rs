@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use support::{compile, compile_cpp, compile_shared, compile_with, include, library, package, run, valgrind};
+use support::{
+    FUZZ_TARGETS, compile, compile_cpp, compile_shared, compile_with, include, inputs, library, package, run, valgrind,
+};
 use tethered_core::ws::{Assembler, Incoming, Limits, Opcode, Role, write_masked_frame};
 
 #[test]
@@ -61,14 +63,22 @@ fn a_test_uses_each_member_of_the_wrapper_for_cpp() {
     }
 }
 
-/// And random calls on random handles, of which many more run in CI with sanitizers: tests/sanitize.rs.
 #[test]
-fn crowds_and_random_calls() {
+fn crowds() {
     assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/crowd.c"))), b"ok\n");
     assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/threads.c"))), b"ok\n");
-    let fuzz = compile_with("gcc", "tests/c/fuzz.c", &["-DREPLAY"]);
-    assert_eq!(run(Command::new(&fuzz).args(["500", "1"])), b"ok\n");
-    assert_eq!(run(valgrind(&fuzz).args(["20", "2"])), b"ok\n");
+}
+
+/// The fuzz targets over their committed inputs and some at random. Many more run in CI with sanitizers: tests/sanitize.rs.
+#[test]
+fn the_fuzz_targets_pass_their_inputs_and_random_ones() {
+    for target in FUZZ_TARGETS {
+        let program = compile_with("gcc", &format!("tests/c/{target}.c"), &["-DREPLAY"]);
+        assert_eq!(run(Command::new(&program).args(inputs(target))), b"ok\n", "{target}");
+        assert_eq!(run(Command::new(&program).args(["random", "500", "1"])), b"ok\n", "{target}");
+        assert_eq!(run(valgrind(&program).args(inputs(target).iter().step_by(5))), b"ok\n", "{target}");
+        assert_eq!(run(valgrind(&program).args(["random", "5", "2"])), b"ok\n", "{target}");
+    }
 }
 
 /// The programs that call every function.

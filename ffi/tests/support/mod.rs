@@ -108,3 +108,20 @@ pub(crate) const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wcon
 
 /// What `rustc --print native-static-libs` names.
 pub(crate) const NATIVE: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
+
+/// The fuzz targets: tests/c/NAME.c, and their inputs in tests/corpus/NAME.
+pub(crate) const FUZZ_TARGETS: [&str; 3] = ["fuzz_calls", "fuzz_codecs", "fuzz_peer"];
+
+/// The folder of a target's inputs.
+pub(crate) fn corpus(target: &str) -> PathBuf {
+    package().join("tests/corpus").join(target)
+}
+
+/// The inputs of a target.
+pub(crate) fn inputs(target: &str) -> Vec<PathBuf> {
+    let entries = corpus(target).read_dir().expect("a target has a corpus");
+    let mut inputs: Vec<PathBuf> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+    assert!(!inputs.is_empty(), "{target} has no corpus");
+    inputs.sort();
+    inputs
+}
