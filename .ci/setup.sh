@@ -13,6 +13,7 @@ setup() {
     need pkg-config pkg-config
     need /usr/include/hiredis/hiredis.h libhiredis-dev
     need /usr/include/uv.h libuv1-dev
+    need /usr/include/gtest/gtest.h libgtest-dev
     need /usr/include/boost/beast.hpp libboost-dev
     need node nodejs
     need npm npm

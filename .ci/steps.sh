@@ -18,7 +18,7 @@ about() {
         cabi) echo "the C ABI: types and signatures against what is written down, by libabigail" ;;
         package) echo "install.sh, used from an empty C project by pkg-config and an empty C++ project by CMake; what it exports and needs" ;;
         cexamples) echo "the C and C++ examples without a warning: the chat on each loop, with the suites and the browser, and the room on Boost.Beast" ;;
-        sanitize) echo "the C tests with ASan, UBSan and TSan, planted faults, and ${CABI_FUZZ_SECONDS} s of random calls" ;;
+        sanitize) echo "the C tests with ASan, UBSan and TSan, planted faults, and ${CABI_FUZZ_SECONDS} s of fuzzing" ;;
         fuzz) echo "each fuzz target over its committed corpus" ;;
         nostd) echo "core for a target without an operating system" ;;
         build) echo "the server, as README's command builds it" ;;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use support::{FAILING, FAILS_NOT, NATIVE, WARNINGS, include, package, run, scratch};
+use support::{FAILING, FAILS_NOT, FUZZ_TARGETS, NATIVE, WARNINGS, corpus, include, inputs, package, run, scratch};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -61,29 +61,24 @@ fn threads() {
     assert!(!output.status.success() && said.contains("data race"), "{}\n{said}", output.status);
 }
 
-/// `FUZZ_SECONDS` of it, 20 unless it is set. What it finds is kept beside the program, and where it starts the next time.
+/// The committed inputs, and then `FUZZ_SECONDS` of further ones over all targets, 20 unless it is set. What is found is kept
+/// beside the programs, and so is where it starts the next time; the committed inputs are only read.
 #[test]
 #[ignore = "builds the library with a nightly compiler"]
-fn random_calls_on_random_handles() {
-    let seconds = std::env::var("FUZZ_SECONDS").unwrap_or_else(|_| "20".to_owned());
-    let program = with_addresses("fuzz", &["-fsanitize=fuzzer"]);
-    let folder = scratch("cabi-corpus");
-    fs::create_dir_all(&folder).expect("a folder can be made");
-    // Long ones to begin with: a short input makes a hub and does nothing with it.
-    let mut chance = 1_u64;
-    for seed in 0..64 {
-        let mut byte = || {
-            chance = chance.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-            (chance >> 56) as u8
-        };
-        let bytes: Vec<u8> = (0..256 + 60 * seed).map(|_| byte()).collect();
-        fs::write(folder.join(format!("seed-{seed}")), bytes).expect("a file can be written");
+fn fuzzing_through_the_c_abi() {
+    let seconds = std::env::var("FUZZ_SECONDS").map_or(20, |text| text.parse().expect("FUZZ_SECONDS is a number"));
+    for target in FUZZ_TARGETS {
+        let program = with_addresses(target, &["-fsanitize=fuzzer"]);
+        run(Command::new(&program).args(inputs(target)));
+        let folder = scratch(&format!("{target}-corpus"));
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        let mut command = Command::new(&program);
+        // What is new is written into the first folder.
+        command.arg(&folder).arg(corpus(target)).arg(format!("-max_total_time={}", u64::max(1, seconds / 3)));
+        command.args(["-timeout=10", "-rss_limit_mb=4096", "-max_len=4096", "-verbosity=0", "-print_final_stats=1"]);
+        command.arg(format!("-artifact_prefix={}/{target}-", scratch("").display()));
+        run(&mut command);
     }
-    let mut command = Command::new(&program);
-    command.arg(&folder).arg(format!("-max_total_time={seconds}"));
-    command.args(["-timeout=10", "-rss_limit_mb=4096", "-max_len=4096", "-verbosity=0", "-print_final_stats=1"]);
-    command.arg(format!("-artifact_prefix={}/", scratch("").display()));
-    run(&mut command);
 }
 
 /// The library with address sanitizer in it, and with what libFuzzer needs to see where it was.

@@ -11,7 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use support::{
-    compile, compile_cpp, compile_failing, compile_shared, compile_with, include, library, package, run, valgrind,
+    FUZZ_TARGETS, compile, compile_cpp, compile_failing, compile_shared, compile_with, include, inputs, library,
+    package, run, valgrind,
 };
 use tethered_core::ws::{Assembler, Incoming, Limits, Opcode, Role, write_masked_frame};
 
@@ -29,22 +30,56 @@ fn every_function_does_what_the_header_says() {
 #[test]
 fn the_wrapper_for_cpp_does_what_it_says() {
     for (compiler, standard) in [("g++", "c++17"), ("g++", "c++20"), ("clang++", "c++17"), ("clang++", "c++20")] {
-        let program = compile_cpp(compiler, standard, "tests/c/wrapper.cpp");
-        assert_eq!(run(&mut Command::new(&program)), b"ok\n", "{compiler} {standard}");
+        let program = compile_cpp(compiler, standard, &WRAPPER);
+        assert!(passed(&run(&mut Command::new(&program))) > 0, "{compiler} {standard}");
         if (compiler, standard) == ("g++", "c++17") {
-            assert_eq!(run(&mut valgrind(&program)), b"ok\n");
+            assert!(passed(&run(&mut valgrind(&program))) > 0, "valgrind");
         }
     }
 }
 
-/// And random calls on random handles, of which many more run in CI with sanitizers: tests/sanitize.rs.
+/// The tests of the wrapper for C++.
+const WRAPPER: [&str; 2] = ["tests/c/wrapper.cpp", "tests/c/wrapper_hub.cpp"];
+
+/// How many tests GoogleTest says have passed.
+fn passed(output: &[u8]) -> u32 {
+    let output = String::from_utf8_lossy(output);
+    let count = output.lines().find_map(|line| line.strip_prefix("[  PASSED  ] ")?.split(' ').next()?.parse().ok());
+    count.unwrap_or_else(|| panic!("no word of tests that passed:\n{output}"))
+}
+
 #[test]
-fn crowds_and_random_calls() {
+fn a_test_uses_each_member_of_the_wrapper_for_cpp() {
+    let header = fs::read_to_string(include().join("tethered.hpp")).expect("there is a wrapper");
+    let types = ["inline ", "  template ", "  status ", "  bool ", "  std::", "  tethered_"];
+    let members: BTreeSet<&str> = header
+        .lines()
+        .filter(|line| types.iter().any(|start| line.starts_with(start)) && !line.contains("operator"))
+        .filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*', '&']).next())
+        .collect();
+    assert!(members.contains("find_header") && members.contains("publish_to_user") && members.contains("poll"));
+    let tests = WRAPPER.map(|source| fs::read_to_string(package().join(source)).expect("there is a test")).concat();
+    for member in members {
+        assert!(tests.contains(&format!("{member}(")), "no test uses {member}");
+    }
+}
+
+#[test]
+fn crowds() {
     assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/crowd.c"))), b"ok\n");
     assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/threads.c"))), b"ok\n");
-    let fuzz = compile_with("gcc", "tests/c/fuzz.c", &["-DREPLAY"]);
-    assert_eq!(run(Command::new(&fuzz).args(["500", "1"])), b"ok\n");
-    assert_eq!(run(valgrind(&fuzz).args(["20", "2"])), b"ok\n");
+}
+
+/// The fuzz targets over their committed inputs and some at random. Many more run in CI with sanitizers: tests/sanitize.rs.
+#[test]
+fn the_fuzz_targets_pass_their_inputs_and_random_ones() {
+    for target in FUZZ_TARGETS {
+        let program = compile_with("gcc", &format!("tests/c/{target}.c"), &["-DREPLAY"]);
+        assert_eq!(run(Command::new(&program).args(inputs(target))), b"ok\n", "{target}");
+        assert_eq!(run(Command::new(&program).args(["random", "500", "1"])), b"ok\n", "{target}");
+        assert_eq!(run(valgrind(&program).args(inputs(target).iter().step_by(5))), b"ok\n", "{target}");
+        assert_eq!(run(valgrind(&program).args(["random", "5", "2"])), b"ok\n", "{target}");
+    }
 }
 
 /// With an allocator that fails as it is told: see tests/c/failing.h.

@@ -1,204 +1,311 @@
-// Everything of tethered.hpp, used.
-#include "tethered.hpp"
+// What tethered.hpp promises of all but a hub: statuses, slices, configurations, codecs.
+#include "wrapper.hpp"
 
-#include <cstdio>
-#include <cstdlib>
-#include <type_traits>
-#include <vector>
+// Statuses.
 
-#define CHECK(condition) ((condition) ? (void)0 : failed(__LINE__, #condition))
-
-static void failed(int line, const char *condition) {
-  std::fprintf(stderr, "%s:%d: %s\n", __FILE__, line, condition);
-  std::exit(1);
+TEST(Status, SuccessIsNoErrorWithARemarkOrWithout) {
+  for (const std::int32_t value : {TETHERED_OK, TETHERED_STALE, TETHERED_MORE, TETHERED_PRESSURE, TETHERED_REFUSED}) {
+    const tethered::status status = value;
+    EXPECT_TRUE(status.ok());
+    EXPECT_FALSE(status);
+    EXPECT_FALSE(std::error_code(status));
+    EXPECT_FALSE(tethered::code(value));
+  }
 }
 
-static tethered_now at(std::uint64_t ms) { return {ms, 1700000000000 + ms}; }
-
-static_assert(std::is_nothrow_move_constructible<tethered::hub>::value && !std::is_copy_constructible<tethered::hub>::value);
-static_assert(std::is_nothrow_move_assignable<tethered::ws_decoder>::value && !std::is_copy_assignable<tethered::ws_decoder>::value);
-static_assert(!std::is_copy_constructible<tethered::stomp_decoder>::value);
-
-static const tethered::hub::seed SEED{1, 2, 3};
-static const char UPGRADE[] =
-    "GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-static tethered::hub make(std::string_view toml) {
-  tethered::hub hub;
-  tethered::config config;
-  CHECK(!config.parse(toml));
-  CHECK(!config.check());
-  CHECK(!hub.open(config, SEED, at(0)));
-  return hub;
+TEST(Status, AFailureIsAnErrorCodeWithTheSentenceOfTheLibrary) {
+  const tethered::status status = TETHERED_E_BUSY;
+  EXPECT_FALSE(status.ok());
+  EXPECT_TRUE(status);
+  const std::error_code error = status;
+  EXPECT_TRUE(error);
+  EXPECT_EQ(error, tethered::code(TETHERED_E_BUSY));
+  EXPECT_EQ(error.value(), TETHERED_E_BUSY);
+  EXPECT_EQ(&error.category(), &tethered::category());
+  EXPECT_EQ(error.message(), tethered_strerror(TETHERED_E_BUSY));
 }
 
-static void an_echo() {
-  tethered::hub first = make("[[endpoint]]\npath = '/echo'\nprotocol = 'raw'\n");
-  tethered::hub hub = std::move(first);
-  CHECK(hub && !first && first.tick(at(0)).is(TETHERED_E_ARGUMENT));
-  std::uint64_t socket = 0;
-  tethered_peer peer{};
-  peer.token = 7;
-  CHECK(!hub.accept(at(1), peer, socket) && socket != 0);
-  std::string bytes(UPGRADE), written;
-  CHECK(!hub.received(at(1), socket, bytes.data(), bytes.size()));
-  std::string hello("\x81\x82\0\0\0\0hi", 8);
-  CHECK(!hub.received(at(1), socket, hello.data(), hello.size()));
-  int delivered = 0;
-  const auto act = [&](const tethered_action &a) {
-    if (a.kind == TETHERED_WRITE)
-      CHECK(!hub.flush(at(1), a.socket, [&](const tethered_slice *v, std::size_t n) {
-        std::size_t taken = 0;
-        for (std::size_t i = 0; i < n; i++) {
-          written += tethered::view(v[i]);
-          taken += v[i].len;
-        }
-        return taken;
-      }));
-    if (a.kind == TETHERED_DELIVER) {
-      delivered++;
-      CHECK(!hub.send(at(1), a.id, a.flags, tethered::view(a.data)));
-    }
-    CHECK(a.token == 7);
-  };
-  CHECK(!hub.poll(act));
-  CHECK(delivered == 1 && written.find("101 Switching Protocols") != std::string::npos);
-  CHECK(written.substr(written.size() - 4) == std::string("\x81\x02hi"));
-  CHECK(hub.deadline() != UINT64_MAX && hub.stats().sockets == 1);
-  const std::error_code error = hub.received(at(1), socket, nullptr, 1);
-  CHECK(error && error.category() == tethered::category() && !error.message().empty());
-  std::string said;
-  hub.log([&](std::uint32_t level, std::string_view line) {
-    CHECK(level == TETHERED_LEVEL_WARN);
-    said += line;
-  });
-  CHECK(said == "tethered_received: bytes is NULL and has a length");
-  CHECK(!hub.closed(at(2), socket) && hub.sent(at(2), socket, 1).ok());
-  CHECK(!hub.poll([](const tethered_action &) {}));
-  CHECK(hub.closed(at(2), socket).is(TETHERED_STALE) && hub.stats().sockets == 0);
+TEST(Status, TellsItsValueAndWhichOneItIs) {
+  const tethered::status status = TETHERED_STALE;
+  EXPECT_EQ(status.value(), TETHERED_STALE);
+  EXPECT_TRUE(status.is(TETHERED_STALE));
+  EXPECT_FALSE(status.is(TETHERED_OK));
+  EXPECT_EQ(status.message(), tethered_strerror(TETHERED_STALE));
 }
 
-static void doors_and_the_application() {
-  tethered::hub hub = make("requests = true\nrelay = true\n[[endpoint]]\npath = '/stomp'\n[[endpoint]]\npath = '/echo'\nprotocol = 'raw'\n");
-  const std::vector<tethered_header> headers{tethered::header("Host", "h"), tethered::header("X-A", "1")};
+TEST(Status, TheCategoryHasANameAndASentenceForAnyNumber) {
+  EXPECT_STREQ(tethered::category().name(), "tethered");
+  EXPECT_FALSE(tethered::category().message(-12345).empty());
+  EXPECT_EQ(&tethered::category(), &tethered::category());
+}
+
+// Bytes that are passed on, and such as are lent.
+
+TEST(Slices, ASliceIsTheBytesThatItWasGiven) {
+  const std::string text = "a\0b"s;
+  const tethered_slice made = slice(text);
+  EXPECT_EQ(static_cast<const void *>(made.ptr), static_cast<const void *>(text.data()));
+  EXPECT_EQ(made.len, 3U);
+  EXPECT_EQ(view(made), text);
+}
+
+TEST(Slices, NothingIsNullAndAnEmptyView) {
+  EXPECT_EQ(tethered::nothing().ptr, nullptr);
+  EXPECT_EQ(tethered::nothing().len, 0U);
+  EXPECT_TRUE(view(tethered::nothing()).empty());
+}
+
+TEST(Slices, AHeaderHasItsNameAndItsValue) {
+  const tethered_header made = header("Host", "h");
+  EXPECT_EQ(view(made.name), "Host");
+  EXPECT_EQ(view(made.value), "h");
+}
+
+TEST(FindHeader, IgnoresCaseAndGivesTheFirst) {
+  const tethered_header headers[] = {header("X-A", "1"), header("x-a", "2"), header("X-AB", "3"), header("@", "4")};
   tethered_request request{};
-  request.method = tethered::slice("GET");
-  request.target = tethered::slice("/page");
-  request.headers = headers.data();
-  request.n_headers = headers.size();
-  std::uint64_t socket = 0, client = 0;
-  CHECK(!hub.ask(at(1), request, socket));
-  std::string cookie;
-  int closed = 0;
-  const auto serve = [&](const tethered_action &a) {
-    tethered_request more{};
-    if (a.kind == TETHERED_REQUEST) {
-      CHECK(!hub.details(a, more) && tethered::view(*tethered::find_header(more, "x-a")) == "1");
-      CHECK(tethered::find_header(more, "x-b") == nullptr);
-#ifdef __cpp_lib_span
-      CHECK(tethered::headers(more).size() == 2 && tethered::bytes(a.data).empty());
-#endif
-      tethered_response response{};
-      response.status = 200;
-      response.change = TETHERED_CHANGE_LOGIN;
-      response.principal = tethered::slice("rob");
-      CHECK(!hub.respond(at(1), a.socket, response));
-    }
-    if (a.kind == TETHERED_RESPONSE) {
-      CHECK(!hub.details(a, more) && more.status == 200);
-      const std::string_view set = tethered::view(*tethered::find_header(more, "set-cookie"));
-      cookie = set.substr(0, set.find(';'));
-    }
-    closed += a.kind == TETHERED_CLOSE;
-  };
-  CHECK(!hub.poll(serve));
-  CHECK(closed == 1 && cookie.rfind("SESSION=", 0) == 0);
-  const tethered_header with_cookie = tethered::header("Cookie", cookie);
-  request = tethered_request{};
-  request.target = tethered::slice("/stomp");
-  request.headers = &with_cookie;
-  request.n_headers = 1;
-  CHECK(!hub.join(at(1), request, socket, client));
-  const tethered_header version = tethered::header("accept-version", "1.2"), a = tethered::header("destination", "/topic/a");
-  const tethered_header app = tethered::header("destination", "/app/x"), id = tethered::header("id", "q");
-  const tethered_header subscribe[] = {id, app};
-  std::string frame = tethered::stomp_encode(10, TETHERED_STOMP_CONNECT, &version, 1, "");
-  CHECK(!hub.message(at(1), client, TETHERED_TEXT, frame) && !hub.activity(at(1), client));
-  frame = tethered::stomp_encode(12, TETHERED_STOMP_SUBSCRIBE, subscribe, 2, "");
-  CHECK(!hub.message(at(1), client, TETHERED_TEXT, frame));
-  CHECK(tethered::stomp_encode(99, TETHERED_STOMP_SEND, &a, 1, "").empty());
-  std::vector<std::string> got;
-  const auto act = [&](const tethered_action &action) {
-    if (action.kind == TETHERED_DELIVER) CHECK(!hub.answer(at(1), action, "here"));
-    if (action.kind == TETHERED_MESSAGE) got.emplace_back(tethered::view(action.data));
-  };
-  CHECK(!hub.poll(act));
-  CHECK(got.size() == 2 && got[0].rfind("CONNECTED", 0) == 0 && got[1].find("\n\nhere") != std::string::npos);
-  std::uint64_t receivers = 7;
-  CHECK(!hub.publish(at(1), "/topic/a", "x", nullptr, 0, &receivers) && receivers == 0);
-  CHECK(!hub.publish_to_user(at(1), "rob", "/queue/a", "x"));
-  std::string relayed;
-  CHECK(!hub.announce(at(1), "hello"));
-  CHECK(!hub.poll([&](const tethered_action &action) {
-    if (action.kind == TETHERED_RELAY) relayed = tethered::view(action.data);
-  }));
-  CHECK(!relayed.empty() && !hub.relayed(at(1), relayed));
-  std::uint64_t ended = 0;
-  CHECK(!hub.end_user(at(1), "rob", "another", &ended) && ended == 1);
-  CHECK(!hub.end_session(at(1), "nobody") && !hub.end_client(at(1), client) && hub.close_client(at(1), client, 4000, "x").is(TETHERED_STALE) && hub.decide(at(1), client, TETHERED_ENTER).is(TETHERED_STALE));
-  CHECK(!hub.reply(at(1), 1, TETHERED_REPLY_NIL) && !hub.notice(at(1), "c", "p") && !hub.notices(at(1), true));
-  CHECK(!hub.session_notice(at(1), "s", TETHERED_FATE_DELETED) && !hub.connected(at(1), TETHERED_COMMANDS));
-  CHECK(!hub.disconnected(at(1), TETHERED_COMMANDS) && !hub.drain(at(1)));
-  CHECK(!hub.poll(act));
+  request.headers = headers;
+  request.n_headers = 4;
+  ASSERT_NE(tethered::find_header(request, "x-A"), nullptr);
+  EXPECT_EQ(view(*tethered::find_header(request, "x-A")), "1");
+  ASSERT_NE(tethered::find_header(request, "x-ab"), nullptr);
+  EXPECT_EQ(view(*tethered::find_header(request, "x-ab")), "3");
 }
 
-static void codecs() {
-  tethered::ws_decoder ws;
-  CHECK(ws.open(9).is(TETHERED_E_ARGUMENT) && !ws.open(TETHERED_SERVER));
-  std::string bytes("\x81\x82\0\0\0\0hi\x89\x80\0\0\0\0", 14), heard;
-  CHECK(!ws.feed(bytes.data(), bytes.size(), [&](const tethered_ws_message &m) {
-    heard += std::to_string(m.kind) + std::string(tethered::view(m.data));
-  }));
-  CHECK(heard == "1hi9");
-  std::string bad("\xff\xff", 2);
-  unsigned code = 0;
-  CHECK(ws.feed(bad.data(), bad.size(), [&](const tethered_ws_message &m) { code = m.code; }).is(TETHERED_E_PROTOCOL));
-  CHECK(code == 1002);
-  tethered::stomp_decoder stomp;
-  CHECK(!stomp.open(TETHERED_SERVER));
-  heard.clear();
-  CHECK(!stomp.feed(std::string_view("SEND\ndestination:/a\n\nx\0\n", 24), [&](const tethered_stomp_frame &f) {
-    heard += std::to_string(f.command) + std::string(tethered::view(f.body));
-  }));
-  CHECK(heard == "3x0");
+TEST(FindHeader, IsNullForAPartOfANameAndForAnotherCharacter) {
+  const tethered_header headers[] = {header("X-A", "1"), header("@", "4")};
+  tethered_request request{};
+  EXPECT_EQ(tethered::find_header(request, "x-a"), nullptr);
+  request.headers = headers;
+  request.n_headers = 2;
+  EXPECT_EQ(tethered::find_header(request, "x-"), nullptr);
+  EXPECT_EQ(tethered::find_header(request, "x-ab"), nullptr);
+  EXPECT_EQ(tethered::find_header(request, "`"), nullptr); // as far from @ as a is from A
+}
+
 #ifdef __cpp_lib_span
+TEST(Spans, AreSlicesAndSlicesAreSpans) {
   const std::array<std::byte, 2> two{std::byte{1}, std::byte{2}};
-  CHECK(tethered::slice(std::span<const std::byte>{two}).len == 2);
+  const std::array<std::uint8_t, 3> three{3, 4, 5};
+  EXPECT_EQ(slice(std::span<const std::byte>{two}).len, 2U);
+  const tethered_slice made = slice(std::span<const std::uint8_t>{three});
+  ASSERT_EQ(tethered::bytes(made).size(), 3U);
+  EXPECT_EQ(tethered::bytes(made).data(), three.data());
+  EXPECT_TRUE(tethered::bytes(tethered::nothing()).empty());
+}
+
+TEST(Spans, TheHeadersOfARequestAreOne) {
+  const tethered_header headers[] = {header("a", "1"), header("b", "2")};
+  tethered_request request{};
+  EXPECT_TRUE(tethered::headers(request).empty());
+  request.headers = headers;
+  request.n_headers = 2;
+  ASSERT_EQ(tethered::headers(request).size(), 2U);
+  EXPECT_EQ(view(tethered::headers(request)[1].name), "b");
+}
+#else
+// Without it this file would say nothing of them, and pass.
+static_assert(__cplusplus < 202002L, "C++20 has std::span");
 #endif
+
+// Configurations.
+
+TEST(FindAttribute, IsExactAndNullWhereThereIsNone) {
+  const std::vector<tethered_header> attributes{header("csrf", "1"), header("csrf", "2"), header("Csrf", "3")};
+  tethered_request request{};
+  EXPECT_EQ(tethered::find_attribute(request, "csrf"), nullptr);
+  request.attributes = attributes.data();
+  request.n_attributes = attributes.size();
+  ASSERT_NE(tethered::find_attribute(request, "Csrf"), nullptr);
+  EXPECT_EQ(view(*tethered::find_attribute(request, "csrf")), "1");
+  EXPECT_EQ(view(*tethered::find_attribute(request, "Csrf")), "3");
+  EXPECT_EQ(tethered::find_attribute(request, "csr"), nullptr);
 }
 
-static void what_is_wrong_is_said() {
+TEST(Csrf, AMaskedTokenIsKnownAgainAndABareOneIsNot) {
+  const auto masked = tethered::csrf_mask("secret", "abcdef");
+  EXPECT_EQ(masked.size(), 16U);
+  EXPECT_NE(masked, tethered::csrf_mask("secret", "ghijkl"));
+  EXPECT_TRUE(tethered::csrf_matches(masked, "secret"));
+  EXPECT_FALSE(tethered::csrf_matches(masked, "Secret"));
+  EXPECT_FALSE(tethered::csrf_matches("secret", "secret"));
+  EXPECT_FALSE(tethered::csrf_matches("", ""));
+}
+
+TEST(Csrf, NeedsAsManyRandomBytesAsTheTokenHas) {
+  EXPECT_EQ(tethered::csrf_mask("secret", "abcde"), "");
+  EXPECT_EQ(tethered::csrf_mask("secret", "abcdefg"), "");
+}
+
+TEST(Config, IsTheDefaultOfEverythingUntilItIsTold) {
   tethered::config config;
-  static_assert(std::is_move_constructible<tethered::config>::value && !std::is_copy_constructible<tethered::config>::value);
-  tethered::config moved;
-  CHECK(!moved.parse("cookie = 'ID'"));
-  const tethered::config kept = std::move(moved);
-  CHECK(tethered::view(kept.get()->toml) == "cookie = 'ID'");
-  const tethered::status parsed = config.parse("coookie = 'x'");
-  CHECK(parsed && !parsed.ok() && config.why() == "line 1: there is no setting \"coookie\"; did you mean cookie?");
-  config->store = 9;
-  CHECK(config.check().is(TETHERED_E_ARGUMENT) && config.why() == "config.store is none of tethered_store");
-  tethered::hub hub;
-  CHECK(hub.open(config, SEED, at(0)).value() == TETHERED_E_ARGUMENT && !hub);
-  CHECK(!hub.open(nullptr, SEED, at(0)) && hub);
-  CHECK(tethered::status(TETHERED_STALE).message() == tethered_strerror(TETHERED_STALE));
+  EXPECT_TRUE(fine(config.check()));
+  EXPECT_TRUE(config.why().empty());
+  tethered_config zero{};
+  EXPECT_EQ(std::memcmp(config.get(), &zero, sizeof zero), 0);
 }
 
-int main() {
-  an_echo();
-  doors_and_the_application();
-  codecs();
-  what_is_wrong_is_said();
-  std::puts("ok");
+TEST(Config, KeepsTheTextThatItHasRead) {
+  tethered::config config;
+  {
+    std::string text = "cookie = 'ID'";
+    ASSERT_TRUE(fine(config.parse(text)));
+    text.assign(text.size(), '#');
+  }
+  EXPECT_EQ(view(config.get()->toml), "cookie = 'ID'");
+  EXPECT_TRUE(fine(config.check()));
+}
+
+TEST(Config, SaysWhatIsWrongWithATextAndKeepsTheOneBefore) {
+  tethered::config config;
+  ASSERT_TRUE(fine(config.parse("cookie = 'ID'")));
+  EXPECT_TRUE(config.parse("coookie = 'x'").is(TETHERED_E_ARGUMENT));
+  EXPECT_EQ(config.why(), "line 1: there is no setting \"coookie\"; did you mean cookie?");
+  EXPECT_EQ(view(config.get()->toml), "cookie = 'ID'");
+  ASSERT_TRUE(fine(config.parse("")));
+  EXPECT_TRUE(config.why().empty());
+}
+
+TEST(Config, SaysWhatIsWrongWithAMember) {
+  tethered::config config;
+  config->store = 9;
+  EXPECT_TRUE(config.check().is(TETHERED_E_ARGUMENT));
+  EXPECT_EQ(config.why(), "config.store is none of tethered_store");
+}
+
+TEST(Config, MovesWithItsTextAndDoesNotCopy) {
+  static_assert(!std::is_copy_constructible_v<tethered::config> && !std::is_copy_assignable_v<tethered::config>);
+  tethered::config config;
+  ASSERT_TRUE(fine(config.parse("cookie = 'ID'"))); // short, so that a string would keep it in itself
+  const tethered::config moved = std::move(config);
+  EXPECT_EQ(view(moved.get()->toml), "cookie = 'ID'");
+  hub opened;
+  EXPECT_TRUE(fine(opened.open(moved, SEED, at(0))));
+}
+
+// The codecs.
+
+namespace {
+// What a decoder heard, in words.
+std::string heard(tethered::ws_decoder &decoder, std::string bytes, std::int32_t expected = TETHERED_OK) {
+  std::string all;
+  const tethered::status status = decoder.feed(bytes.data(), bytes.size(), [&](const tethered_ws_message &message) {
+    all += std::to_string(message.kind) + ":" + std::to_string(message.code) + ":" + std::string(view(message.data)) + ";";
+  });
+  EXPECT_EQ(status.value(), expected);
+  return all;
+}
+
+std::string heard(tethered::stomp_decoder &decoder, std::string_view bytes, std::int32_t expected = TETHERED_OK) {
+  std::string all;
+  const tethered::status status = decoder.feed(bytes, [&](const tethered_stomp_frame &frame) {
+    all += std::to_string(frame.command) + ":";
+    for (std::size_t i = 0; i < frame.n_headers; i++)
+      all += std::string(view(frame.headers[i].name)) + "=" + std::string(view(frame.headers[i].value)) + ",";
+    all += std::string(view(frame.body)) + ";";
+  });
+  EXPECT_EQ(status.value(), expected);
+  return all;
+}
+} // namespace
+
+TEST(WsDecoder, HearsWhatBytesComplete) {
+  tethered::ws_decoder decoder;
+  ASSERT_TRUE(fine(decoder.open(TETHERED_SERVER)));
+  EXPECT_NE(decoder.get(), nullptr);
+  EXPECT_EQ(heard(decoder, "\x81\x82\0\0\0\0hi\x89\x80\0\0\0\0\x81\x83\0"s), "1:0:hi;9:0:;");
+  EXPECT_EQ(heard(decoder, "\0\0\0yo"s), "");
+  EXPECT_EQ(heard(decoder, "u"), "1:0:you;");
+}
+
+TEST(WsDecoder, TellsHowToCloseAfterAnErrorAndForEver) {
+  tethered::ws_decoder decoder;
+  ASSERT_TRUE(fine(decoder.open(TETHERED_SERVER)));
+  for (int again = 0; again < 2; again++)
+    EXPECT_TRUE(begins(heard(decoder, "\xff\xff", TETHERED_E_PROTOCOL), "8:1002:"));
+}
+
+TEST(WsDecoder, HasALimit) {
+  tethered::ws_decoder decoder;
+  ASSERT_TRUE(fine(decoder.open(TETHERED_CLIENT, 4)));
+  EXPECT_EQ(heard(decoder, "\x81\x04" "four"), "1:0:four;");
+  EXPECT_TRUE(begins(heard(decoder, "\x81\x05", TETHERED_E_PROTOCOL), "8:1009:"));
+}
+
+TEST(WsDecoder, IsEmptyUntilOpenedAndStaysAsItWasIfThatFails) {
+  tethered::ws_decoder decoder;
+  EXPECT_EQ(decoder.get(), nullptr);
+  heard(decoder, "x", TETHERED_E_ARGUMENT);
+  EXPECT_TRUE(decoder.open(9).is(TETHERED_E_ARGUMENT));
+  EXPECT_EQ(decoder.get(), nullptr);
+  ASSERT_TRUE(fine(decoder.open(TETHERED_CLIENT)));
+  EXPECT_TRUE(decoder.open(9).is(TETHERED_E_ARGUMENT));
+  EXPECT_EQ(heard(decoder, "\x81\x02hi"), "1:0:hi;");
+}
+
+TEST(WsDecoder, MovesAndLeavesNothingBehind) {
+  static_assert(std::is_nothrow_move_assignable_v<tethered::ws_decoder> && !std::is_copy_assignable_v<tethered::ws_decoder>);
+  static_assert(!std::is_copy_constructible_v<tethered::ws_decoder>);
+  tethered::ws_decoder first;
+  ASSERT_TRUE(fine(first.open(TETHERED_CLIENT)));
+  heard(first, "\x81\x02h");
+  tethered::ws_decoder second = std::move(first);
+  EXPECT_EQ(first.get(), nullptr);
+  EXPECT_EQ(heard(second, "i"), "1:0:hi;");
+}
+
+TEST(StompDecoder, HearsFramesAndHeartBeatsAsTheVersionHasThem) {
+  tethered::stomp_decoder decoder;
+  ASSERT_TRUE(fine(decoder.open(TETHERED_SERVER)));
+  EXPECT_NE(decoder.get(), nullptr);
+  EXPECT_EQ(decoder.version, 10U);
+  EXPECT_EQ(heard(decoder, "SEND\ndestination:/a\nx:\\c\n\nx\0\nSE"sv), "3:destination=/a,x=\\c,x;0:;");
+  EXPECT_EQ(heard(decoder, "ND\ndestination:/a\n\ny\0"sv), "3:destination=/a,y;");
+  decoder.version = 12;
+  EXPECT_EQ(heard(decoder, "SEND\ndestination:/a\nx:\\c\n\nx\0"sv), "3:destination=/a,x=:,x;");
+}
+
+TEST(StompDecoder, TellsWhatWasWrongAndForEver) {
+  tethered::stomp_decoder decoder;
+  ASSERT_TRUE(fine(decoder.open(TETHERED_SERVER)));
+  const std::string said = heard(decoder, "NONSENSE\n\n\0"sv, TETHERED_E_PROTOCOL);
+  EXPECT_TRUE(begins(said, "15:")) << said;
+  EXPECT_GT(said.size(), std::strlen("15:;"));
+  EXPECT_EQ(heard(decoder, "\n", TETHERED_E_PROTOCOL), said);
+}
+
+TEST(StompDecoder, HasALimitAndIsEmptyUntilOpened) {
+  tethered::stomp_decoder decoder;
+  EXPECT_EQ(decoder.get(), nullptr);
+  heard(decoder, "x", TETHERED_E_ARGUMENT);
+  EXPECT_TRUE(decoder.open(9).is(TETHERED_E_ARGUMENT));
+  EXPECT_EQ(decoder.get(), nullptr);
+  ASSERT_TRUE(fine(decoder.open(TETHERED_SERVER, 10)));
+  EXPECT_TRUE(begins(heard(decoder, "SEND\ndestination:/a\n\n\0"sv, TETHERED_E_PROTOCOL), "15:"));
+}
+
+TEST(StompDecoder, MovesWithItsVersionAndLeavesNothingBehind) {
+  static_assert(!std::is_copy_constructible_v<tethered::stomp_decoder> && !std::is_copy_assignable_v<tethered::stomp_decoder>);
+  tethered::stomp_decoder first;
+  ASSERT_TRUE(fine(first.open(TETHERED_CLIENT)));
+  first.version = 12;
+  heard(first, "RECEIPT\nreceipt-id:\\");
+  tethered::stomp_decoder second = std::move(first);
+  EXPECT_EQ(first.get(), nullptr);
+  EXPECT_EQ(heard(second, "c\n\n\0"sv), "14:receipt-id=:,;");
+}
+
+TEST(StompEncode, WritesWhatADecoderReads) {
+  const tethered_header headers[] = {header("destination", "/a"), header("x:y", "1\n2")};
+  const std::string frame = tethered::stomp_encode(12, TETHERED_STOMP_SEND, headers, 2, "he\0lo"sv);
+  EXPECT_EQ(frame, "SEND\ndestination:/a\nx\\cy:1\\n2\ncontent-length:5\n\nhe\0lo\0"s);
+  tethered::stomp_decoder decoder;
+  ASSERT_TRUE(fine(decoder.open(TETHERED_SERVER)));
+  decoder.version = 12;
+  EXPECT_EQ(heard(decoder, frame), "3:destination=/a,x:y=1\n2,content-length=5,he\0lo;"s);
+}
+
+TEST(StompEncode, IsEmptyIfAnArgumentCannotBe) {
+  EXPECT_EQ(tethered::stomp_encode(99, TETHERED_STOMP_SEND, nullptr, 0, ""), "");
+  EXPECT_EQ(tethered::stomp_encode(12, TETHERED_STOMP_HEART_BEAT, nullptr, 0, ""), "");
 }

@@ -59,13 +59,14 @@ pub(crate) fn compile(compiler: &str, source: &str) -> PathBuf {
     compile_with(compiler, source, &[])
 }
 
-/// Compiles a C++ program against the static library, without what not every host has.
-pub(crate) fn compile_cpp(compiler: &str, standard: &str, source: &str) -> PathBuf {
+/// Compiles tests in C++ with GoogleTest against the static library, without what not every host has. Not optimized, which would
+/// double the time that it takes.
+pub(crate) fn compile_cpp(compiler: &str, standard: &str, sources: &[&str]) -> PathBuf {
     let program = scratch(&format!("wrapper-{compiler}-{standard}"));
     let mut command = Command::new(compiler);
-    command.args(["-O1", "-g", "-fno-exceptions", "-fno-rtti"]).arg(format!("-std={standard}")).args(WARNINGS);
-    command.arg("-I").arg(include()).arg(package().join(source)).arg(library().join("libtethered.a"));
-    command.args(NATIVE).arg("-o").arg(&program);
+    command.args(["-O0", "-g", "-fno-exceptions", "-fno-rtti"]).arg(format!("-std={standard}")).args(WARNINGS);
+    command.arg("-I").arg(include()).args(sources.iter().map(|source| package().join(source)));
+    command.arg(library().join("libtethered.a")).args(["-lgtest", "-lgtest_main"]).args(NATIVE).arg("-o").arg(&program);
     run(&mut command);
     program
 }
@@ -134,3 +135,20 @@ pub(crate) const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wcon
 
 /// What `rustc --print native-static-libs` names.
 pub(crate) const NATIVE: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
+
+/// The fuzz targets: tests/c/NAME.c, and their inputs in tests/corpus/NAME.
+pub(crate) const FUZZ_TARGETS: [&str; 3] = ["fuzz_calls", "fuzz_codecs", "fuzz_peer"];
+
+/// The folder of a target's inputs.
+pub(crate) fn corpus(target: &str) -> PathBuf {
+    package().join("tests/corpus").join(target)
+}
+
+/// The inputs of a target.
+pub(crate) fn inputs(target: &str) -> Vec<PathBuf> {
+    let entries = corpus(target).read_dir().expect("a target has a corpus");
+    let mut inputs: Vec<PathBuf> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+    assert!(!inputs.is_empty(), "{target} has no corpus");
+    inputs.sort();
+    inputs
+}

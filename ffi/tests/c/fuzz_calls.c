@@ -1,18 +1,6 @@
-/* Random calls on random handles through the C ABI, and the codecs in random cuts: whatever is done that tethered.h does not
- * forbid in words is answered, and TETHERED_E_PANIC is a crash. With libFuzzer (clang -fsanitize=fuzzer,address,undefined),
- * or, compiled with -DREPLAY, over so many inputs of its own making: fuzz COUNT [SEED]. */
-#include "check.h"
-
-#include <stddef.h>
-
-static const uint8_t *input;
-static size_t left;
-
-static uint64_t take(size_t bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < bytes && left > 0; i++, left--) value = value << 8 | *input++;
-  return value;
-}
+/* Random calls on random handles through the C ABI: whatever is done that tethered.h does not forbid in words is answered, and
+ * TETHERED_E_PANIC is a crash. */
+#include "fuzz.h"
 
 /* What an operation was given, freed behind it: exactly so many bytes each. */
 static void *given[64];
@@ -107,7 +95,6 @@ static const char *const HOUSES[] = {
     ("store = \"redis\"\nrequests = true\n[[endpoint]]\npath = \"/stomp\"\n[[endpoint]]\npath = \"/own\"\nprotocol = \"raw\"\n"
      "login = true\n")};
 
-static tethered_hub *hubs[2];
 static tethered_ws_decoder *ws;
 static tethered_stomp_decoder *stomp;
 static uint64_t ms;
@@ -117,17 +104,6 @@ static tethered_hub *some_hub(void) {
   uint64_t kind = take(1);
   if (kind < 250) return hubs[kind % 2];
   return kind == 250 ? NULL : kind == 251 ? (tethered_hub *)(void *)ws : hubs[0];
-}
-
-static int32_t fine(int32_t status) {
-  if (status == TETHERED_E_PANIC || status == TETHERED_E_POISONED) {
-    tethered_log line;
-    for (size_t i = 0; i < 2; i++)
-      while (hubs[i] && tethered_log_next(hubs[i], &line, sizeof line) == 1)
-        fprintf(stderr, "%.*s\n", (int)line.text.len, (const char *)line.text.ptr);
-    abort();
-  }
-  return status;
 }
 
 static void poll_some(tethered_hub *hub) {
@@ -140,16 +116,9 @@ static void poll_some(tethered_hub *hub) {
   }
   n_batch = n;
   for (int32_t i = 0; i < n; i++) {
-    tethered_request request;
     know(batch[i].id), know(batch[i].socket);
-    volatile uint8_t touched = 0;
-    for (size_t at_ = 0; at_ < batch[i].data.len; at_++) touched ^= batch[i].data.ptr[at_];
-    for (size_t a = 0; a < batch[i].argc; a++)
-      if (batch[i].argvlen[a] > 0) touched ^= (uint8_t)batch[i].argv[a][batch[i].argvlen[a] - 1];
-    if (batch[i].details && fine(tethered_details(hub, batch[i].details, &request, sizeof request)) == TETHERED_OK)
-      for (size_t h = 0; h < request.n_headers; h++)
-        if (request.headers[h].value.len) touched ^= request.headers[h].value.ptr[request.headers[h].value.len - 1];
-    (void)touched;
+    touch(batch[i].data), touch(batch[i].name), touch_details(hub, batch[i].details);
+    for (size_t a = 0; a < batch[i].argc; a++) touch((tethered_slice){(const uint8_t *)batch[i].argv[a], batch[i].argvlen[a]});
   }
 }
 
@@ -275,8 +244,6 @@ static void one_decode(void) {
   CHECK(done <= a.len);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
   input = bytes, left = len;
   n_batch = 0, n_ids = 0, ms = 1;
@@ -297,21 +264,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
   hubs[0] = hubs[1] = NULL;
   return 0;
 }
-
-#ifdef REPLAY
-int main(int argc, char **argv) {
-  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, chance = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-  static uint8_t bytes[4096];
-  for (uint64_t round = 0; round < count; round++) {
-    chance = (chance + round) * 0x9e3779b97f4a7c15u + 1;
-    size_t len = 64 + (size_t)(chance >> 40) % (sizeof bytes - 64);
-    for (size_t i = 0; i < len; i++) {
-      chance ^= chance << 13, chance ^= chance >> 7, chance ^= chance << 17;
-      bytes[i] = (uint8_t)(chance >> 32);
-    }
-    LLVMFuzzerTestOneInput(bytes, len);
-  }
-  puts("ok");
-  return 0;
-}
-#endif
