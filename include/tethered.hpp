@@ -99,7 +99,8 @@ inline std::string csrf_mask(std::string_view token, std::string_view random) {
   if (token.size() != random.size()) return {};
   const auto *bytes = reinterpret_cast<const std::uint8_t *>(random.data());
   static_cast<void>(tethered_csrf_mask(slice(token), bytes, nullptr, 0, &len));
-  std::string masked(len, '\0');
+  std::string masked;
+  masked.resize(len);
   if (tethered_csrf_mask(slice(token), bytes, masked.data(), len, &len) != TETHERED_OK) return {};
   return masked;
 }

@@ -96,7 +96,7 @@ fn without_memory_a_call_is_finished_or_refused() {
         let counted = Command::new(&program).env("ALLOCATIONS", "").output().expect("the program runs");
         let counted = String::from_utf8(counted.stderr).expect("a number is text");
         let allocations: usize = counted.trim().parse().expect("it says how many allocations there were");
-        for nth in (1..=allocations).step_by(allocations.div_ceil(300)) {
+        for nth in (1..=allocations).step_by(allocations.div_ceil(100)) {
             let failing = nth.to_string();
             assert_eq!(
                 run(Command::new(&program).env("FAIL_AT", failing)),
