@@ -1,8 +1,8 @@
 //! From the bytes of a head to a [`Request`].
 
-use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 
 use super::authority::Authority;
 use super::cookie;
@@ -25,6 +25,11 @@ pub fn parse(head: &[u8], limits: &Limits) -> Result<Request, Refusal> {
     if search.find(head, limits)? != Some(head.len()) {
         return Err(Refusal::Malformed);
     }
+    parse_found(head, &search, limits)
+}
+
+/// The same, where the search that found this head is at hand.
+pub(crate) fn parse_found(head: &[u8], search: &HeadSearch, limits: &Limits) -> Result<Request, Refusal> {
     if head.len() > HEAD_MAX {
         return Err(Refusal::HeadBytes);
     }
@@ -33,22 +38,29 @@ pub fn parse(head: &[u8], limits: &Limits) -> Result<Request, Refusal> {
     // httparse calls a target that is not UTF-8 malformed; here it is a path that nothing is served at.
     let target = text(head, start, version).ok_or(Refusal::Path)?;
 
-    let mut headers = vec![httparse::EMPTY_HEADER; search.lines()];
-    let mut parsed = httparse::Request::new(&mut headers);
-    match parsed.parse(head) {
+    // Most heads are short.
+    let (mut few, mut many) = ([const { MaybeUninit::uninit() }; FEW_LINES], Vec::new());
+    let headers = match few.get_mut(..search.lines()) {
+        Some(headers) => headers,
+        None => {
+            many.resize_with(search.lines(), MaybeUninit::uninit);
+            &mut many[..]
+        }
+    };
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(head, headers) {
         Ok(httparse::Status::Complete(len)) if len == head.len() => {}
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadLines),
         _ => return Err(Refusal::Malformed),
     }
     let version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
-    let fields: Option<Box<[Field]>> = parsed
-        .headers
-        .iter()
-        .map(|header| Some(Field { name: span(head, header.name.as_bytes())?, value: span(head, header.value)? }))
-        .collect();
-
-    let request = Request::new(line(method, target)?, version, head.into(), fields.ok_or(Refusal::Malformed)?);
-    checked(request, limits)
+    let mut fields = Vec::with_capacity(parsed.headers.len());
+    for header in &*parsed.headers {
+        let (name, value) = (span(head, header.name.as_bytes()), span(head, header.value));
+        let (Some(name), Some(value)) = (name, value) else { return Err(Refusal::Malformed) };
+        fields.push(Field { name, value });
+    }
+    checked(Request::new(line(method, target)?, version, head.into(), fields.into()), limits)
 }
 
 impl Request {
@@ -135,10 +147,12 @@ fn span(whole: &[u8], part: &[u8]) -> Option<Span> {
     (end <= whole.len()).then(|| Span::new(start, end))
 }
 
+/// Headers of up to so many lines are parsed without memory of their own.
+const FEW_LINES: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use std::string::ToString;
 
     fn of(head: &str) -> Result<Request, Refusal> {

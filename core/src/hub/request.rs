@@ -27,10 +27,10 @@ impl Hub {
                 Ok(None) => self.buffered += bytes.len(),
                 Ok(Some(end)) => {
                     let whole = core::mem::take(&mut cold.inbox);
-                    cold.search = http::HeadSearch::default();
+                    let search = core::mem::take(&mut cold.search);
                     self.buffered = (self.buffered + bytes.len()).saturating_sub(whole.len());
                     let (head, rest) = whole.split_at(end);
-                    self.headed(slot, head, rest);
+                    self.headed(slot, head, &search, rest);
                 }
                 Err(refusal) => {
                     let before = cold.inbox.len() - bytes.len();
@@ -45,7 +45,7 @@ impl Hub {
         match search.find(bytes, &limits) {
             Ok(Some(end)) => {
                 let (head, rest) = bytes.split_at(end);
-                self.headed(slot, head, rest);
+                self.headed(slot, head, &search, rest);
             }
             Ok(None) => {
                 let Some(cold) = self.cold(slot) else { return };
@@ -57,9 +57,9 @@ impl Hub {
         }
     }
 
-    fn headed(&mut self, slot: u32, head: &[u8], rest: &[u8]) {
+    fn headed(&mut self, slot: u32, head: &[u8], search: &http::HeadSearch, rest: &[u8]) {
         self.not_half_open(slot);
-        match http::parse(head, &self.config.limits.http) {
+        match http::parse_found(head, search, &self.config.limits.http) {
             Ok(request) => self.request(slot, request, rest),
             Err(refusal) => self.refuse(slot, refusal),
         }

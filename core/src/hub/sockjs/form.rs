@@ -124,15 +124,9 @@ impl Hub {
 
 /// Status and headers of an answer of a transport.
 fn answer(status: u16, transport: Transport, origin: Option<&[u8]>, cookie: Option<&str>) -> http::Response {
-    let mut response = http::Response::new(status);
-    put(&mut response, "Content-Type", transport.content_type());
-    put(&mut response, "Cache-Control", sockjs::NO_CACHE);
-    if transport.calls_back() {
-        put(&mut response, "X-Content-Type-Options", "nosniff");
-    }
-    if transport.streams() {
-        // nginx would keep it until it is whole.
-        put(&mut response, "X-Accel-Buffering", "no");
+    let mut response = http::Response::with_lines(status, transport.lines());
+    if origin.is_some() || cookie.is_some() {
+        response.reserve(TOLD_BYTES + origin.map_or(0, <[u8]>::len) + cookie.map_or(0, str::len));
     }
     allow(&mut response, origin);
     if let Some(value) = cookie {
@@ -187,4 +181,6 @@ pub(super) fn push_piece(out: &mut Vec<u8>, chunked: bool, piece: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// What is written around an origin and a cookie that are told back.
+const TOLD_BYTES: usize = 128;
 const HEX: &[u8; 16] = b"0123456789abcdef";
