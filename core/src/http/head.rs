@@ -34,9 +34,11 @@ pub(crate) fn parse_found(head: &[u8], search: &HeadSearch, limits: &Limits) -> 
         return Err(Refusal::HeadBytes);
     }
     let (method, start, version) = search.parts();
-    let method = text(head, method, start).ok_or(Refusal::Malformed)?;
     // httparse calls a target that is not UTF-8 malformed; here it is a path that nothing is served at.
-    let target = text(head, start, version).ok_or(Refusal::Path)?;
+    let line = head.get(method..version.saturating_sub(1)).and_then(|line| core::str::from_utf8(line).ok());
+    let line = line.ok_or(Refusal::Path)?;
+    let (method, target) = line.split_at_checked(start.saturating_sub(method)).ok_or(Refusal::Malformed)?;
+    let method = method.strip_suffix(' ').ok_or(Refusal::Malformed)?;
 
     // Most heads are short.
     let (mut few, mut many) = ([const { MaybeUninit::uninit() }; FEW_LINES], Vec::new());
@@ -60,7 +62,7 @@ pub(crate) fn parse_found(head: &[u8], search: &HeadSearch, limits: &Limits) -> 
         let (Some(name), Some(value)) = (name, value) else { return Err(Refusal::Malformed) };
         fields.push(Field { name, value });
     }
-    checked(Request::new(line(method, target)?, version, head.into(), fields.into()), limits)
+    checked(Request::new(first_line(method, target)?, version, head.into(), fields.into()), limits)
 }
 
 impl Request {
@@ -118,10 +120,11 @@ fn check_host(request: &Request) -> Result<(), Refusal> {
 }
 
 /// Gathers method, target and decoded path in one string.
-fn line(method: &str, target: &str) -> Result<Line, Refusal> {
+fn first_line(method: &str, target: &str) -> Result<Line, Refusal> {
     let parsed = Target::parse(method, target)?;
     let decoded = parsed.decoded.as_deref().unwrap_or_default();
-    let text: String = [method, target, decoded].concat();
+    let mut text = String::with_capacity(method.len() + target.len() + decoded.len());
+    [method, target, decoded].into_iter().for_each(|part| text.push_str(part));
     let start = method.len();
     let end = start + target.len();
     let shifted = |range: core::ops::Range<usize>| Span::new(start + range.start, start + range.end);
@@ -133,11 +136,6 @@ fn line(method: &str, target: &str) -> Result<Line, Refusal> {
         query: parsed.query.map(shifted),
         text: text.into_boxed_str(),
     })
-}
-
-/// What stands from `start` up to the space before `next`.
-fn text(head: &[u8], start: usize, next: usize) -> Option<&str> {
-    core::str::from_utf8(head.get(start..next.checked_sub(1)?)?).ok()
 }
 
 /// Where in `whole` its own piece `part` lies.
