@@ -62,7 +62,9 @@ pub(crate) fn parse_found(head: &[u8], search: &HeadSearch, limits: &Limits) -> 
         let (Some(name), Some(value)) = (name, value) else { return Err(Refusal::Malformed) };
         fields.push(Field { name, value });
     }
-    checked(Request::new(first_line(method, target)?, version, head.into(), fields.into()), limits)
+    let mut request = Request::new(first_line(method, target)?, version, head.into(), fields.into());
+    check(&mut request, limits)?;
+    Ok(request)
 }
 
 impl Request {
@@ -98,12 +100,11 @@ impl Request {
 }
 
 /// The checks that need the headers.
-fn checked(mut request: Request, limits: &Limits) -> Result<Request, Refusal> {
-    check_host(&request)?;
-    let framing = Framing::of(&request)?;
+fn check(request: &mut Request, limits: &Limits) -> Result<(), Refusal> {
+    check_host(request)?;
+    let framing = Framing::of(request)?;
     request.set_framing(framing);
-    cookie::check(&request, limits)?;
-    Ok(request)
+    cookie::check(request, limits)
 }
 
 /// RFC 9112 section 3.2: exactly one `Host`, also beside an absolute target, which then outweighs it.

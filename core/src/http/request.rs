@@ -307,6 +307,8 @@ impl fmt::Debug for Request {
 mod tests {
     use super::*;
     use crate::http::Limits;
+    use alloc::string::String;
+    use alloc::vec::Vec;
 
     fn request(version: Version, headers: &[(&str, &str)]) -> Request {
         let headers = [("Host", "a")].iter().chain(headers).map(|&(name, value)| (name, value.as_bytes()));
@@ -341,6 +343,20 @@ mod tests {
         assert_eq!(of(&[("Content-Length", "0"), ("Expect", "100-continue")]), (false, false));
         assert_eq!(of(&[("Content-Length", "1")]), (true, false));
         assert_eq!(of(&[("Transfer-Encoding", "chunked"), ("Expect", "100-Continue")]), (true, true));
+    }
+
+    #[test]
+    fn finds_names_of_any_length() {
+        let names: Vec<String> = (1..200).map(|len| "n".repeat(len)).collect();
+        for len in [1, 4, 5, 62, 63, 64, 65, 127, 128, 199] {
+            let request = request(Version::Http11, &[(&names[len - 1], "x")]);
+            for name in names.iter().filter(|name| name.len() != 4) {
+                let there = name.len() == len;
+                assert_eq!(request.header(name).is_some(), there, "{} of {len}", name.len());
+                assert_eq!(request.headers(&name.to_uppercase()).count(), usize::from(there));
+            }
+            assert_eq!(request.header("HOST"), Some(&b"a"[..]));
+        }
     }
 
     #[test]

@@ -4,8 +4,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use memchr::memchr;
-
 use super::authority::Authority;
 use super::refusal::Refusal;
 
@@ -26,7 +24,9 @@ impl Target {
     /// [`Refusal::Malformed`] for what is no target of this method, [`Refusal::Path`] for what is one, but with a path
     /// that two readers may take for two different ones.
     pub(super) fn parse(method: &str, target: &str) -> Result<Self, Refusal> {
-        if memchr(b'#', target.as_bytes()).is_some() {
+        // Most targets hold nothing but a plain path: one look at each byte tells.
+        let seen = target.bytes().fold(0, |seen, byte| seen | KINDS[usize::from(byte)]);
+        if seen & HASH != 0 {
             return Err(Refusal::Path);
         }
         if method == "OPTIONS" && target == "*" {
@@ -42,13 +42,18 @@ impl Target {
             None => 0,
         };
         let rest = target.get(start..).unwrap_or_default();
-        let (path, query) = match memchr(b'?', rest.as_bytes()) {
+        let mark = if seen & MARK == 0 { None } else { rest.find('?') };
+        let (path, query) = match mark {
             Some(mark) => (start..start + mark, Some(start + mark + 1..target.len())),
             None => (start..target.len(), None),
         };
         let raw = target.get(path.clone()).unwrap_or_default();
         // Only an absolute target may have no path: RFC 9110 section 4.2.3.
-        let decoded = if raw.is_empty() { Some("/".into()) } else { decode(raw)? };
+        let decoded = match raw {
+            "" => Some("/".into()),
+            _ if seen & ODD == 0 => None,
+            _ => decode(raw)?,
+        };
         Ok(Self { authority, path, decoded, query })
     }
 }
@@ -68,17 +73,10 @@ fn absolute(target: &str) -> Option<Range<usize>> {
 /// Decodes a path once; `None`: there is nothing to decode. Refused are segments `.` and `..`, an encoded slash, control
 /// characters and what is not UTF-8 afterwards: each has been a way around somebody's guard.
 fn decode(raw: &str) -> Result<Option<String>, Refusal> {
-    let decoded = if memchr(b'%', raw.as_bytes()).is_some() { Some(decode_escapes(raw)?) } else { None };
+    let decoded = if raw.contains('%') { Some(decode_escapes(raw)?) } else { None };
     let path = decoded.as_deref().unwrap_or(raw);
-    // All bytes are looked at, which is quicker than to stop at the first control character.
-    let controls = path.bytes().fold(false, |any, byte| any | byte.is_ascii_control());
-    let hostile = controls || memchr(b'.', path.as_bytes()).is_some() && has_dots(path);
+    let hostile = path.bytes().any(|b| b.is_ascii_control()) || path.split('/').any(|s| s == "." || s == "..");
     if hostile { Err(Refusal::Path) } else { Ok(decoded) }
-}
-
-/// Whether a segment is `.` or `..`.
-fn has_dots(path: &str) -> bool {
-    path.split('/').any(|segment| segment == "." || segment == "..")
 }
 
 fn decode_escapes(raw: &str) -> Result<String, Refusal> {
@@ -108,6 +106,28 @@ const fn hex(digit: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+const HASH: u8 = 1;
+const MARK: u8 = 2;
+/// What a path has to be looked at for: escapes, segments of dots, control characters.
+const ODD: u8 = 4;
+
+/// What each byte of a target may mean.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'#' => HASH,
+            b'?' => MARK,
+            b'%' | b'.' => ODD,
+            other if other.is_ascii_control() => ODD,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 #[cfg(test)]
 mod tests {

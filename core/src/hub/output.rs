@@ -253,6 +253,13 @@ impl Output {
 
     /// Gives back room for many segments or units, which only who reads slowly needs.
     pub(crate) fn trim(&mut self) {
+        if self.segments.capacity() > KEPT_SEGMENTS || self.ends.capacity() > KEPT_ENDS {
+            self.shrink();
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
         self.segments.shrink_to(KEPT_SEGMENTS);
         self.ends.shrink_to(KEPT_ENDS);
     }

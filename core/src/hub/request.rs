@@ -66,18 +66,18 @@ impl Hub {
     }
 
     /// The order of the checks: form, Origin, a cookie at all, path, method, upgrade headers, and last the store.
-    pub(super) fn request(&mut self, slot: u32, mut request: http::Request, rest: &[u8]) {
+    pub(super) fn request(&mut self, slot: u32, request: http::Request, rest: &[u8]) {
+        let mut pending = Box::new(Pending::new(request));
         let now = self.now.mono;
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Waiting;
         socket.since = now;
         socket.spoke = true;
         let (secure, peer) = (socket.marks.has(Mark::Secure), self.addresses.get(socket.address));
-        let located = request.locate(&self.config.proxies, peer, secure);
+        let located = pending.request.locate(&self.config.proxies, peer, secure);
         let id = self.socket_id(slot);
-        let pending = Pending::new(request);
         let Some(cold) = self.cold(slot) else { return };
-        cold.request = Some(Box::new(pending));
+        cold.request = Some(pending);
         if let Err(refusal) = located {
             return self.refuse(slot, refusal);
         }

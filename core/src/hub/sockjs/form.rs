@@ -184,3 +184,29 @@ pub(super) fn push_piece(out: &mut Vec<u8>, chunked: bool, piece: &[u8]) {
 /// What is written around an origin and a cookie that are told back.
 const TOLD_BYTES: usize = 128;
 const HEX: &[u8; 16] = b"0123456789abcdef";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h20_the_lines_of_each_transport_are_headers_in_order() {
+        for transport in Transport::ALL {
+            let lines = answer(204, transport, None, None);
+            let mut headers = http::Response::new(204);
+            for (name, value) in lines.headers() {
+                headers.header(name, value).expect("a header that may be set");
+            }
+            assert_eq!(headers, lines, "nothing but headers: {}", transport.name());
+            let has = |name: &str, value: &str| lines.headers().any(|it| it == (name, value.as_bytes()));
+            assert!(has("Cache-Control", sockjs::NO_CACHE));
+            assert!(lines.headers().next().is_some_and(|(name, _)| name == "Content-Type"));
+            assert_eq!(has("X-Accel-Buffering", "no"), transport.streams(), "{}", transport.name());
+            assert_eq!(has("X-Content-Type-Options", "nosniff"), transport.calls_back(), "{}", transport.name());
+        }
+        let told = answer(200, Transport::Xhr, Some(b"http://a"), Some("b"));
+        let names: Vec<&str> = told.headers().map(|(name, _)| name).skip(2).collect();
+        let cors = ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Vary", "Set-Cookie"];
+        assert_eq!(names, cors);
+    }
+}
