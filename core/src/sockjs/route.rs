@@ -114,7 +114,7 @@ fn is_name(name: &str) -> bool {
         return false;
     }
     // All bytes are looked at, which is quicker than to stop at the first one that does not fit.
-    let plain = name.bytes().fold(true, |plain, byte| plain & (byte != b'.') & (byte >= b' ') & (byte < 0x7f));
+    let plain = name.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte) & (byte != b'.'));
     plain || !name.chars().any(|c| c == '.' || c.is_control())
 }
 
