@@ -264,7 +264,7 @@ impl Span {
     }
 }
 
-/// A set of lengths, each below 64; those that are not share one bit with the longest.
+/// A set of lengths, in which all from 63 on count as the same.
 #[derive(Debug, Clone, Copy)]
 struct Lengths(u64);
 
@@ -273,7 +273,7 @@ impl Lengths {
         self.0 |= Self::bit(len);
     }
 
-    /// False only if no such length was added.
+    /// False only if this length was not added.
     fn has(self, len: usize) -> bool {
         self.0 & Self::bit(len) != 0
     }
