@@ -1,13 +1,15 @@
-//! SockJS in the hub: one message to 10,000 subscribers by every transport, and what an idle client that polls holds:
-//! `cargo bench -p tethered-benches --bench sockjs`.
+//! SockJS in the hub: one message to 10,000 subscribers by every transport, what an idle client that polls holds, and a
+//! message that is sent back: `cargo bench -p tethered-benches --bench sockjs`.
 //!
 //! Processor time a receiver, from the call until each has its frame queued, and until each has been drained; the polls that
 //! follow are not in it. Bytes are counted by the allocator, with the connection that waits. Prints Markdown.
 
 use std::time::Duration;
 
-use tethered_benches::meter::{Counting, live_bytes};
+use tethered_benches::echo::sockjs::Transport;
+use tethered_benches::meter::{Counting, allocations, cpu_time, live_bytes};
 use tethered_benches::mixed::{Mixed, WAYS, Way};
+use tethered_benches::talk::Talk;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -25,6 +27,22 @@ fn main() {
     let held = live_bytes() - before;
     println!("\nAn idle client that polls: {} B", held / count);
     drop(mixed);
+    println!("\n| echo by | ns a message, without the system's share | allocations a message |");
+    println!("| --- | ---: | ---: |");
+    Transport::ALL.into_iter().for_each(echo);
+}
+
+fn echo(transport: Transport) {
+    let mut talk = Talk::new(transport, 100);
+    let (mut best, mut messages) = (Duration::MAX, 0);
+    for _ in 0..TURNS {
+        let start = cpu_time();
+        messages = talk.echo(100);
+        best = best.min(cpu_time() - start);
+    }
+    let count = allocations(|| messages = talk.echo(100));
+    let each = |of: f64| of / messages as f64;
+    println!("| {} | {:.0} | {:.2} |", transport.name(), each(best.as_nanos() as f64), each(count as f64));
 }
 
 fn fan_out(name: &str, ways: &[Way]) {

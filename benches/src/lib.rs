@@ -9,6 +9,7 @@ pub mod mixed;
 pub mod ours;
 #[cfg(feature = "peers")]
 pub mod peers;
+pub mod talk;
 pub mod wire;
 
 use feed::Feed;

@@ -205,11 +205,7 @@ impl Connection {
     }
 
     fn post(&mut self, path: &str, what: &str, body: &[u8]) -> io::Result<()> {
-        let head = format!(
-            "POST {path}/{what} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        self.stream.write_all(&[head.as_bytes(), body].concat())
+        self.stream.write_all(&request(path, what, body))
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -233,6 +229,15 @@ impl Connection {
         self.came.clear();
         Ok(())
     }
+}
+
+/// A request to a transport.
+pub(crate) fn request(path: &str, what: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path}/{what} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 /// Takes the messages that have come, and what stands before them.

@@ -22,8 +22,8 @@ impl<'a> Authority<'a> {
             let port = if rest.is_empty() { None } else { Some(parse_port(rest.strip_prefix(':')?)?) };
             return Some(Self { host: Host::V6(address.parse().ok()?), port });
         }
-        let (name, port) = match text.split_once(':') {
-            Some((name, port)) => (name, Some(parse_port(port)?)),
+        let (name, port) = match memchr::memchr(b':', text.as_bytes()) {
+            Some(colon) => (text.get(..colon)?, Some(parse_port(text.get(colon + 1..)?)?)),
             None => (text, None),
         };
         let named = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');

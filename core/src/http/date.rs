@@ -7,22 +7,20 @@ use crate::time::UnixMillis;
 /// Appends an IMF-fixdate, such as `Sun, 06 Nov 1994 08:49:37 GMT`. Years beyond 9999 are told as 9999.
 pub(crate) fn push_date(out: &mut Vec<u8>, time: UnixMillis) {
     let seconds = (time.as_millis() / 1_000).min(LAST_SECOND);
-    let (days, seconds) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
+    // All below is less than 2^32, and quicker to divide so.
+    let (days, seconds) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
+    let (year, month, day) = civil(days.into());
+    let mut date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
     // 1970 began with a Thursday.
-    let weekday = WEEKDAYS[(days % 7) as usize];
-    let month = MONTHS[(month - 1) as usize];
-    out.extend_from_slice(weekday.as_bytes());
-    out.extend_from_slice(b", ");
-    push_two(out, day);
-    out.extend_from_slice(month.as_bytes());
-    push_two(out, year / 100);
-    push_two(out, year % 100);
-    for (number, behind) in [(seconds / 3_600, b" :"), (seconds / 60 % 60, b"::"), (seconds % 60, b"::")] {
-        out.push(behind[0]);
-        push_two(out, number);
+    date[..3].copy_from_slice(WEEKDAYS[(days % 7) as usize]);
+    date[8..11].copy_from_slice(MONTHS[(month - 1) as usize]);
+    let (year, day) = (year as u32, day as u32);
+    let numbers = [day, year / 100, year % 100, seconds / 3_600, seconds / 60 % 60, seconds % 60];
+    for (at, number) in [5, 12, 14, 17, 20, 23].into_iter().zip(numbers) {
+        date[at] = b'0' + (number / 10) as u8;
+        date[at + 1] = b'0' + (number % 10) as u8;
     }
-    out.extend_from_slice(b" GMT");
+    out.extend_from_slice(&date);
 }
 
 /// Year, month from 1, day from 1 of a day since 1970, by Hinnant's algorithm on years that begin in March.
@@ -37,17 +35,13 @@ pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-fn push_two(out: &mut Vec<u8>, number: u64) {
-    out.extend([b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]);
-}
-
 /// The last second of 9999.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const WEEKDAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 
-const MONTHS: [&str; 12] =
-    [" Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ", " Jul ", " Aug ", " Sep ", " Oct ", " Nov ", " Dec "];
+const MONTHS: [&[u8; 3]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 #[cfg(test)]
 mod tests {

@@ -30,8 +30,8 @@ impl Framing {
         if codings.next().is_some() || lengths.next().is_some() {
             return Err(Refusal::Framing);
         }
-        let plain = request.header("content-length").is_none_or(|length| length == b"0");
-        if upgrade::is_asked(request) && (framing == Self::Chunked || !plain) {
+        let plain = || request.header("content-length").is_none_or(|length| length == b"0");
+        if upgrade::is_asked(request) && (framing == Self::Chunked || !plain()) {
             return Err(Refusal::Framing);
         }
         Ok(framing)

@@ -1,8 +1,8 @@
 //! From the bytes of a head to a [`Request`].
 
-use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 
 use super::authority::Authority;
 use super::cookie;
@@ -25,30 +25,46 @@ pub fn parse(head: &[u8], limits: &Limits) -> Result<Request, Refusal> {
     if search.find(head, limits)? != Some(head.len()) {
         return Err(Refusal::Malformed);
     }
+    parse_found(head, &search, limits)
+}
+
+/// The same, where the search that found this head is at hand.
+pub(crate) fn parse_found(head: &[u8], search: &HeadSearch, limits: &Limits) -> Result<Request, Refusal> {
     if head.len() > HEAD_MAX {
         return Err(Refusal::HeadBytes);
     }
     let (method, start, version) = search.parts();
-    let method = text(head, method, start).ok_or(Refusal::Malformed)?;
     // httparse calls a target that is not UTF-8 malformed; here it is a path that nothing is served at.
-    let target = text(head, start, version).ok_or(Refusal::Path)?;
+    let line = head.get(method..version.saturating_sub(1)).and_then(|line| core::str::from_utf8(line).ok());
+    let line = line.ok_or(Refusal::Path)?;
+    let (method, target) = line.split_at_checked(start.saturating_sub(method)).ok_or(Refusal::Malformed)?;
+    let method = method.strip_suffix(' ').ok_or(Refusal::Malformed)?;
 
-    let mut headers = vec![httparse::EMPTY_HEADER; search.lines()];
-    let mut parsed = httparse::Request::new(&mut headers);
-    match parsed.parse(head) {
+    // Most heads are short.
+    let (mut few, mut many) = ([const { MaybeUninit::uninit() }; FEW_LINES], Vec::new());
+    let headers = match few.get_mut(..search.lines()) {
+        Some(headers) => headers,
+        None => {
+            many.resize_with(search.lines(), MaybeUninit::uninit);
+            &mut many[..]
+        }
+    };
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(head, headers) {
         Ok(httparse::Status::Complete(len)) if len == head.len() => {}
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadLines),
         _ => return Err(Refusal::Malformed),
     }
     let version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
-    let fields: Option<Box<[Field]>> = parsed
-        .headers
-        .iter()
-        .map(|header| Some(Field { name: span(head, header.name.as_bytes())?, value: span(head, header.value)? }))
-        .collect();
-
-    let request = Request::new(line(method, target)?, version, head.into(), fields.ok_or(Refusal::Malformed)?);
-    checked(request, limits)
+    let mut fields = Vec::with_capacity(parsed.headers.len());
+    for header in &*parsed.headers {
+        let (name, value) = (span(head, header.name.as_bytes()), span(head, header.value));
+        let (Some(name), Some(value)) = (name, value) else { return Err(Refusal::Malformed) };
+        fields.push(Field { name, value });
+    }
+    let mut request = Request::new(first_line(method, target)?, version, head.into(), fields.into());
+    check(&mut request, limits)?;
+    Ok(request)
 }
 
 impl Request {
@@ -84,12 +100,11 @@ impl Request {
 }
 
 /// The checks that need the headers.
-fn checked(mut request: Request, limits: &Limits) -> Result<Request, Refusal> {
-    check_host(&request)?;
-    let framing = Framing::of(&request)?;
+fn check(request: &mut Request, limits: &Limits) -> Result<(), Refusal> {
+    check_host(request)?;
+    let framing = Framing::of(request)?;
     request.set_framing(framing);
-    cookie::check(&request, limits)?;
-    Ok(request)
+    cookie::check(request, limits)
 }
 
 /// RFC 9112 section 3.2: exactly one `Host`, also beside an absolute target, which then outweighs it.
@@ -106,10 +121,11 @@ fn check_host(request: &Request) -> Result<(), Refusal> {
 }
 
 /// Gathers method, target and decoded path in one string.
-fn line(method: &str, target: &str) -> Result<Line, Refusal> {
+fn first_line(method: &str, target: &str) -> Result<Line, Refusal> {
     let parsed = Target::parse(method, target)?;
     let decoded = parsed.decoded.as_deref().unwrap_or_default();
-    let text: String = [method, target, decoded].concat();
+    let mut text = String::with_capacity(method.len() + target.len() + decoded.len());
+    [method, target, decoded].into_iter().for_each(|part| text.push_str(part));
     let start = method.len();
     let end = start + target.len();
     let shifted = |range: core::ops::Range<usize>| Span::new(start + range.start, start + range.end);
@@ -123,11 +139,6 @@ fn line(method: &str, target: &str) -> Result<Line, Refusal> {
     })
 }
 
-/// What stands from `start` up to the space before `next`.
-fn text(head: &[u8], start: usize, next: usize) -> Option<&str> {
-    core::str::from_utf8(head.get(start..next.checked_sub(1)?)?).ok()
-}
-
 /// Where in `whole` its own piece `part` lies.
 fn span(whole: &[u8], part: &[u8]) -> Option<Span> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
@@ -135,10 +146,12 @@ fn span(whole: &[u8], part: &[u8]) -> Option<Span> {
     (end <= whole.len()).then(|| Span::new(start, end))
 }
 
+/// Headers of up to so many lines are parsed without memory of their own.
+const FEW_LINES: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use std::string::ToString;
 
     fn of(head: &str) -> Result<Request, Refusal> {

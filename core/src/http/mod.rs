@@ -34,6 +34,7 @@ pub use cookie::Encoding;
 pub(crate) use date::{civil, push_date};
 pub use forwarded::{ForwardedStyle, Proxies};
 pub use head::parse;
+pub(crate) use head::parse_found;
 pub use limits::Limits;
 pub use network::BadNetwork;
 pub use origin::{BadOrigin, OriginRules};

@@ -37,6 +37,8 @@ pub struct Request {
     /// The head, of which `fields` are spans.
     head: Box<[u8]>,
     fields: Box<[Field]>,
+    /// Which lengths the names in `fields` have: most of those that are asked for are not there.
+    lengths: Lengths,
     framing: Framing,
     body: Bytes,
     client: Option<IpAddr>,
@@ -83,11 +85,14 @@ pub struct Exchange {
 
 impl Request {
     pub(super) fn new(line: Line, version: Version, head: Box<[u8]>, fields: Box<[Field]>) -> Self {
+        let mut lengths = Lengths(0);
+        fields.iter().for_each(|field| lengths.add(field.name.len()));
         Self {
             line,
             version,
             head,
             fields,
+            lengths,
             framing: Framing::None,
             body: Bytes::new(),
             client: None,
@@ -125,7 +130,7 @@ impl Request {
     /// The value of the first header of this name, which is compared ignoring case. It holds no control character but
     /// tabs, and has no white space around it.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.fields.iter().find(|field| self.is_named(field, name)).map(|field| self.get(field.value))
+        self.asked(name).iter().find(|field| self.is_named(field, name)).map(|field| self.get(field.value))
     }
 
     /// The same, if it is UTF-8.
@@ -135,7 +140,7 @@ impl Request {
 
     /// The values of all headers of this name, in the order they came.
     pub fn headers<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
-        self.fields.iter().filter(move |field| self.is_named(field, name)).map(|field| self.get(field.value))
+        self.asked(name).iter().filter(move |field| self.is_named(field, name)).map(|field| self.get(field.value))
     }
 
     /// All headers, names in the case they were sent in.
@@ -226,6 +231,11 @@ impl Request {
         self.framing = framing;
     }
 
+    /// The fields among which those of this name are.
+    fn asked(&self, name: &str) -> &[Field] {
+        if self.lengths.has(name.len()) { &self.fields } else { &[] }
+    }
+
     fn is_named(&self, field: &Field, name: &str) -> bool {
         self.get(field.name).eq_ignore_ascii_case(name.as_bytes())
     }
@@ -247,6 +257,29 @@ pub(super) const HEAD_MAX: usize = 1 << 30;
 impl Span {
     pub(super) fn new(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
+    }
+
+    fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+/// A set of lengths, in which all from 63 on count as the same.
+#[derive(Debug, Clone, Copy)]
+struct Lengths(u64);
+
+impl Lengths {
+    fn add(&mut self, len: usize) {
+        self.0 |= Self::bit(len);
+    }
+
+    /// False only if this length was not added.
+    fn has(self, len: usize) -> bool {
+        self.0 & Self::bit(len) != 0
+    }
+
+    fn bit(len: usize) -> u64 {
+        1 << len.min(63)
     }
 }
 
@@ -274,6 +307,8 @@ impl fmt::Debug for Request {
 mod tests {
     use super::*;
     use crate::http::Limits;
+    use alloc::string::String;
+    use alloc::vec::Vec;
 
     fn request(version: Version, headers: &[(&str, &str)]) -> Request {
         let headers = [("Host", "a")].iter().chain(headers).map(|&(name, value)| (name, value.as_bytes()));
@@ -308,6 +343,20 @@ mod tests {
         assert_eq!(of(&[("Content-Length", "0"), ("Expect", "100-continue")]), (false, false));
         assert_eq!(of(&[("Content-Length", "1")]), (true, false));
         assert_eq!(of(&[("Transfer-Encoding", "chunked"), ("Expect", "100-Continue")]), (true, true));
+    }
+
+    #[test]
+    fn finds_names_of_any_length() {
+        let names: Vec<String> = (1..200).map(|len| "n".repeat(len)).collect();
+        for len in [1, 4, 5, 62, 63, 64, 65, 127, 128, 199] {
+            let request = request(Version::Http11, &[(&names[len - 1], "x")]);
+            for name in names.iter().filter(|name| name.len() != 4) {
+                let there = name.len() == len;
+                assert_eq!(request.header(name).is_some(), there, "{} of {len}", name.len());
+                assert_eq!(request.headers(&name.to_uppercase()).count(), usize::from(there));
+            }
+            assert_eq!(request.header("HOST"), Some(&b"a"[..]));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Answers.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -17,7 +18,7 @@ use crate::time::UnixMillis;
 pub struct Response {
     status: u16,
     /// Header lines as they are sent.
-    headers: Vec<u8>,
+    headers: Cow<'static, [u8]>,
     body: Bytes,
     close: bool,
 }
@@ -41,7 +42,19 @@ impl Response {
     /// An answer without headers and body. A status outside of 200 to 599 becomes 500: what is below is no final answer.
     pub fn new(status: u16) -> Self {
         let status = if (200..=599).contains(&status) { status } else { 500 };
-        Self { status, headers: Vec::new(), body: Bytes::new(), close: false }
+        Self { status, headers: Cow::Borrowed(&[]), body: Bytes::new(), close: false }
+    }
+
+    /// An answer that begins with these header lines, which are in order.
+    pub(crate) fn with_lines(status: u16, lines: &'static str) -> Self {
+        Self { headers: Cow::Borrowed(lines.as_bytes()), ..Self::new(status) }
+    }
+
+    /// Makes room for so many bytes of headers more.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        let mut headers = Vec::with_capacity(self.headers.len() + bytes);
+        headers.extend_from_slice(&self.headers);
+        self.headers = Cow::Owned(headers);
     }
 
     /// An answer of plain text.
@@ -71,19 +84,19 @@ impl Response {
 
     /// The answer to a successful upgrade, as [`write_switching_protocols`] writes it.
     pub(crate) fn switching_protocols(accept: &[u8], protocol: Option<&str>) -> Self {
-        let mut response = Self { status: 101, headers: Vec::new(), body: Bytes::new(), close: false };
-        push_field(&mut response.headers, b"Upgrade", b"websocket");
-        push_field(&mut response.headers, b"Connection", b"upgrade");
-        push_field(&mut response.headers, b"Sec-WebSocket-Accept", accept);
+        let mut headers = Vec::new();
+        push_field(&mut headers, b"Upgrade", b"websocket");
+        push_field(&mut headers, b"Connection", b"upgrade");
+        push_field(&mut headers, b"Sec-WebSocket-Accept", accept);
         if let Some(protocol) = protocol {
-            push_field(&mut response.headers, b"Sec-WebSocket-Protocol", protocol.as_bytes());
+            push_field(&mut headers, b"Sec-WebSocket-Protocol", protocol.as_bytes());
         }
-        response
+        Self { status: 101, headers: Cow::Owned(headers), body: Bytes::new(), close: false }
     }
 
     fn typed(status: u16, content_type: &[u8], body: impl Into<Bytes>) -> Self {
         let mut response = Self::new(status);
-        push_field(&mut response.headers, b"Content-Type", content_type);
+        push_field(response.headers.to_mut(), b"Content-Type", content_type);
         response.with_body(body)
     }
 
@@ -101,7 +114,7 @@ impl Response {
         if !is_field_value(value.as_ref()) {
             return Err(BadHeader::Value);
         }
-        push_field(&mut self.headers, name.as_bytes(), value.as_ref());
+        push_field(self.headers.to_mut(), name.as_bytes(), value.as_ref());
         Ok(self)
     }
 
@@ -155,7 +168,7 @@ impl Response {
         self.write_fields(out, date);
         let has_body = self.has_body();
         if has_body {
-            push_field(out, b"Content-Length", format!("{}", self.body.len()).as_bytes());
+            push_length(out, self.body.len());
         }
         push_connection(out, exchange.version, exchange.keep_alive && !self.close);
         out.extend_from_slice(b"\r\n");
@@ -165,7 +178,7 @@ impl Response {
     /// Appends the whole answer with this body instead of its own.
     pub(crate) fn write_with(&self, out: &mut Vec<u8>, exchange: Exchange, date: Option<UnixMillis>, body: &[u8]) {
         self.write_fields(out, date);
-        push_field(out, b"Content-Length", format!("{}", body.len()).as_bytes());
+        push_length(out, body.len());
         push_connection(out, exchange.version, exchange.keep_alive && !self.close);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(body);
@@ -173,7 +186,13 @@ impl Response {
 
     /// Status line and headers, without those that tell the end of the body.
     pub(super) fn write_fields(&self, out: &mut Vec<u8>, date: Option<UnixMillis>) {
-        out.extend_from_slice(format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).as_bytes());
+        let reason = reason(self.status);
+        out.reserve(STATUS_LINE.len() + 3 + reason.len() + self.headers.len() + OWN_BYTES);
+        out.extend_from_slice(STATUS_LINE);
+        push_number(out, self.status.into());
+        out.push(b' ');
+        out.extend_from_slice(reason.as_bytes());
+        out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.headers);
         if let Some(time) = date {
             out.extend_from_slice(b"Date: ");
@@ -192,9 +211,9 @@ impl From<Refusal> for Response {
     fn from(refusal: Refusal) -> Self {
         let mut response = Self::new(refusal.status());
         if let Some((name, value)) = refusal.extra_header() {
-            push_field(&mut response.headers, name.as_bytes(), value.as_bytes());
+            push_field(response.headers.to_mut(), name.as_bytes(), value.as_bytes());
         }
-        push_field(&mut response.headers, b"Content-Type", b"text/plain;charset=UTF-8");
+        push_field(response.headers.to_mut(), b"Content-Type", b"text/plain;charset=UTF-8");
         response.close = refusal.closes();
         response.with_body(format!("{refusal}\n"))
     }
@@ -267,10 +286,35 @@ pub(super) fn push_connection(out: &mut Vec<u8>, version: Version, keep_alive: b
 }
 
 pub(super) fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
     for part in [name, b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
     }
 }
+
+fn push_length(out: &mut Vec<u8>, len: usize) {
+    out.extend_from_slice(b"Content-Length: ");
+    push_number(out, len);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_number(out: &mut Vec<u8>, number: usize) {
+    let mut digits = [0; 20];
+    let (mut at, mut left) = (digits.len(), number);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+const STATUS_LINE: &[u8] = b"HTTP/1.1 ";
+/// Room for what is written beside the headers that were set: `Date`, the length, the connection.
+const OWN_BYTES: usize = 128;
 
 /// What only the server writes, since it tells where an answer ends and what comes after it.
 const RESERVED: [&str; 8] =

@@ -49,6 +49,11 @@ impl HeadSearch {
     pub fn find(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
         let within = bytes.get(..limits.head_bytes).unwrap_or(bytes);
         while self.part != Part::Fields {
+            if self.part == Part::Target {
+                self.skip_target(within, limits);
+            } else if self.part == Part::Version && self.skip_version(within) {
+                break;
+            }
             let Some(&byte) = within.get(self.searched) else { break };
             self.request_line(byte, within, limits)?;
             self.searched += 1;
@@ -69,6 +74,28 @@ impl HeadSearch {
     /// Where method, target and version begin, once the request line is whole.
     pub(super) fn parts(&self) -> (usize, usize, usize) {
         (self.method, self.target, self.version)
+    }
+
+    /// Goes to the first byte that may end the target, or pass its limit.
+    fn skip_target(&mut self, bytes: &[u8], limits: &Limits) {
+        let end = bytes.len().min(self.target.saturating_add(limits.target_bytes));
+        let Some(rest) = bytes.get(self.searched..end) else { return };
+        let run = rest.get(..memchr(b' ', rest).unwrap_or(rest.len())).unwrap_or(rest);
+        // The whole run is looked at, which is quicker than to stop where it is found to be no target.
+        let fits = run.iter().fold(true, |fits, &byte| fits & is_target_byte(byte));
+        self.searched += if fits { run.len() } else { run.iter().take_while(|byte| is_target_byte(**byte)).count() };
+    }
+
+    /// Goes behind the version that nearly every request has.
+    fn skip_version(&mut self, bytes: &[u8]) -> bool {
+        let skips = self.searched == self.version
+            && bytes.get(self.searched..).is_some_and(|rest| rest.starts_with(b"HTTP/1.1\r\n"));
+        if skips {
+            self.searched += VERSION.len();
+            self.line = self.searched;
+            self.part = Part::Fields;
+        }
+        skips
     }
 
     fn request_line(&mut self, byte: u8, bytes: &[u8], limits: &Limits) -> Result<(), Refusal> {
@@ -92,7 +119,7 @@ impl HeadSearch {
                 self.version = at + 1;
                 Part::Version
             }
-            (Part::Target, _) if byte > b' ' && byte != 0x7f => {
+            (Part::Target, _) if is_target_byte(byte) => {
                 if at - self.target >= limits.target_bytes {
                     return Err(Refusal::TargetBytes);
                 }
@@ -141,6 +168,11 @@ impl HeadSearch {
         self.lines += 1;
         if self.lines > limits.head_lines { Err(Refusal::HeadLines) } else { Ok(()) }
     }
+}
+
+/// What a target may consist of, as far as the end of the line is concerned.
+const fn is_target_byte(byte: u8) -> bool {
+    byte > b' ' && byte != 0x7f
 }
 
 /// No registered method is longer than UPDATEREDIRECTREF.

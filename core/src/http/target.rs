@@ -24,30 +24,36 @@ impl Target {
     /// [`Refusal::Malformed`] for what is no target of this method, [`Refusal::Path`] for what is one, but with a path
     /// that two readers may take for two different ones.
     pub(super) fn parse(method: &str, target: &str) -> Result<Self, Refusal> {
-        if target.contains('#') {
+        // Most targets hold nothing but a plain path: one look at each byte tells.
+        let seen = target.bytes().fold(0, |seen, byte| seen | KINDS[usize::from(byte)]);
+        if seen & HASH != 0 {
             return Err(Refusal::Path);
         }
         if method == "OPTIONS" && target == "*" {
             return Ok(Self { authority: None, path: 0..1, decoded: None, query: None });
         }
-        let (authority, start) = match absolute(target) {
+        let authority = if target.starts_with('/') { None } else { Some(absolute(target).ok_or(Refusal::Malformed)?) };
+        let start = match &authority {
             Some(authority) => {
                 let text = target.get(authority.clone()).unwrap_or_default();
                 Authority::parse(text).ok_or(Refusal::Malformed)?;
-                let start = authority.end;
-                (Some(authority), start)
+                authority.end
             }
-            None if target.starts_with('/') => (None, 0),
-            None => return Err(Refusal::Malformed),
+            None => 0,
         };
         let rest = target.get(start..).unwrap_or_default();
-        let (path, query) = match rest.find('?') {
+        let mark = if seen & MARK == 0 { None } else { rest.find('?') };
+        let (path, query) = match mark {
             Some(mark) => (start..start + mark, Some(start + mark + 1..target.len())),
             None => (start..target.len(), None),
         };
         let raw = target.get(path.clone()).unwrap_or_default();
         // Only an absolute target may have no path: RFC 9110 section 4.2.3.
-        let decoded = if raw.is_empty() { Some("/".into()) } else { decode(raw)? };
+        let decoded = match raw {
+            "" => Some("/".into()),
+            _ if seen & ODD == 0 => None,
+            _ => decode(raw)?,
+        };
         Ok(Self { authority, path, decoded, query })
     }
 }
@@ -100,6 +106,28 @@ const fn hex(digit: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+const HASH: u8 = 1;
+const MARK: u8 = 2;
+/// What a path has to be looked at for: escapes, segments of dots, control characters.
+const ODD: u8 = 4;
+
+/// What each byte of a target may mean.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'#' => HASH,
+            b'?' => MARK,
+            b'%' | b'.' => ODD,
+            other if other.is_ascii_control() => ODD,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
 
 #[cfg(test)]
 mod tests {

@@ -251,6 +251,27 @@ impl Output {
         core::mem::take(&mut self.len)
     }
 
+    /// Gives back room for many segments or units, which only who reads slowly needs.
+    pub(crate) fn trim(&mut self) {
+        if self.segments.capacity() > KEPT_SEGMENTS || self.ends.capacity() > KEPT_ENDS {
+            self.shrink();
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        self.segments.shrink_to(KEPT_SEGMENTS);
+        self.ends.shrink_to(KEPT_ENDS);
+    }
+
+    /// Bytes that it holds while nothing waits.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.segments.capacity() * size_of::<Segment>()
+            + self.ends.capacity() * size_of::<u32>()
+            + self.spare.capacity()
+    }
+
     fn keep(&mut self, mut bytes: Vec<u8>) {
         if bytes.capacity() <= SPARE_BYTES && bytes.capacity() > self.spare.capacity() {
             bytes.clear();
@@ -279,6 +300,9 @@ fn frame_len(frames: &[u8]) -> Option<usize> {
 const SEGMENT_BYTES: usize = 16 * 1024;
 /// The largest emptied buffer that is kept.
 const SPARE_BYTES: usize = 4 * 1024;
+/// Room for so many segments, and for so many units, is kept.
+const KEPT_SEGMENTS: usize = SPARE_BYTES / size_of::<Segment>();
+const KEPT_ENDS: usize = SPARE_BYTES / size_of::<u32>();
 
 #[cfg(test)]
 mod tests {
@@ -397,6 +421,27 @@ mod tests {
                 assert_eq!(all(&output).len(), end - written + 1);
             }
         }
+    }
+
+    #[test]
+    fn what_many_units_took_is_given_back() {
+        let mut output = Output::default();
+        for n in 0..100_000 {
+            output.unit(NOW, |bytes| bytes.push(n as u8));
+            output.shared(NOW, &Bytes::from_static(b"x"));
+        }
+        assert!(output.room() > 1 << 20);
+        output.trim();
+        let whole = all(&output);
+        assert_eq!(output.len(), 200_000, "what waits stays");
+        output.advance(NOW, 100_000);
+        assert_eq!(all(&output), whole[100_000..]);
+        output.advance(NOW, 100_000);
+        assert!(output.room() > 1 << 20);
+        output.trim();
+        assert!(output.room() <= 3 * SPARE_BYTES, "{} bytes", output.room());
+        output.unit(NOW, |bytes| bytes.push(1));
+        assert_eq!(all(&output), [1]);
     }
 
     /// What is sealed may be units, of an answer before.

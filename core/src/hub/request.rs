@@ -27,10 +27,10 @@ impl Hub {
                 Ok(None) => self.buffered += bytes.len(),
                 Ok(Some(end)) => {
                     let whole = core::mem::take(&mut cold.inbox);
-                    cold.search = http::HeadSearch::default();
+                    let search = core::mem::take(&mut cold.search);
                     self.buffered = (self.buffered + bytes.len()).saturating_sub(whole.len());
                     let (head, rest) = whole.split_at(end);
-                    self.headed(slot, head, rest);
+                    self.headed(slot, head, &search, rest);
                 }
                 Err(refusal) => {
                     let before = cold.inbox.len() - bytes.len();
@@ -45,7 +45,7 @@ impl Hub {
         match search.find(bytes, &limits) {
             Ok(Some(end)) => {
                 let (head, rest) = bytes.split_at(end);
-                self.headed(slot, head, rest);
+                self.headed(slot, head, &search, rest);
             }
             Ok(None) => {
                 let Some(cold) = self.cold(slot) else { return };
@@ -57,27 +57,27 @@ impl Hub {
         }
     }
 
-    fn headed(&mut self, slot: u32, head: &[u8], rest: &[u8]) {
+    fn headed(&mut self, slot: u32, head: &[u8], search: &http::HeadSearch, rest: &[u8]) {
         self.not_half_open(slot);
-        match http::parse(head, &self.config.limits.http) {
+        match http::parse_found(head, search, &self.config.limits.http) {
             Ok(request) => self.request(slot, request, rest),
             Err(refusal) => self.refuse(slot, refusal),
         }
     }
 
     /// The order of the checks: form, Origin, a cookie at all, path, method, upgrade headers, and last the store.
-    pub(super) fn request(&mut self, slot: u32, mut request: http::Request, rest: &[u8]) {
+    pub(super) fn request(&mut self, slot: u32, request: http::Request, rest: &[u8]) {
+        let mut pending = Box::new(Pending::new(request));
         let now = self.now.mono;
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         socket.role = Role::Waiting;
         socket.since = now;
         socket.spoke = true;
         let (secure, peer) = (socket.marks.has(Mark::Secure), self.addresses.get(socket.address));
-        let located = request.locate(&self.config.proxies, peer, secure);
+        let located = pending.request.locate(&self.config.proxies, peer, secure);
         let id = self.socket_id(slot);
-        let pending = Pending::new(request);
         let Some(cold) = self.cold(slot) else { return };
-        cold.request = Some(Box::new(pending));
+        cold.request = Some(pending);
         if let Err(refusal) = located {
             return self.refuse(slot, refusal);
         }

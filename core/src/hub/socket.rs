@@ -99,6 +99,7 @@ impl Cold {
             self.inbox = Vec::new();
         }
         self.inbox.clear();
+        self.output.trim();
         self.unfinished = Unfinished::default();
         self.search = http::HeadSearch::default();
         self.pong = None;

@@ -152,3 +152,23 @@ fn a_publisher_waits_while_much_is_to_be_handed_out_and_nothing_is_lost() {
     assert!(!off, "and is read again once that is done");
     assert_eq!(hub.stats().delivered - before, sent * 40);
 }
+
+#[test]
+fn slow_readers_of_many_frames_leave_no_room_behind_in_the_pool() {
+    let mut hub = Hub::new(Config::default(), [9; 16], at(0)).expect("a valid configuration");
+    let sockets: Vec<SocketId> = (0..8).map(|token| logged_in(&mut hub, token)).collect();
+    let pooled = |hub: &Hub| hub.pool.iter().map(|cold| cold.output.room()).sum::<usize>();
+    let before = pooled(&hub);
+    for _ in 0..2_000 {
+        let message = Message { content_type: None, headers: &[], body: b"x" };
+        assert_eq!(hub.publish(at(0), To::Destination("/topic/x"), &message), sockets.len());
+    }
+    let cold = |socket: &SocketId| hub.sockets.slot(socket.slot()).and_then(|it| it.cold.as_ref());
+    let busy: usize = sockets.iter().filter_map(cold).map(|cold| cold.output.room()).sum();
+    settle(&mut hub, at(0));
+    assert_eq!((hub.stats().buffered_bytes, hub.stats().slow), (0, 0));
+    assert!(hub.pool.len() >= sockets.len());
+    assert!(busy > sockets.len() * 64 * 1024, "{busy} bytes while they were slow");
+    let more = pooled(&hub) - before;
+    assert!(more <= sockets.len() * 4 * 1024, "{more} bytes more, of {busy}");
+}

@@ -3,8 +3,26 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+macro_rules! no_cache {
+    () => {
+        "no-store, no-cache, no-transform, must-revalidate, max-age=0"
+    };
+}
+
+/// Header lines of an answer of this type that must be asked for each time, and these behind them.
+macro_rules! lines {
+    ($type:literal $(, $more:literal)*) => {
+        concat!(
+            "Content-Type: ", $type, ";charset=UTF-8\r\nCache-Control: ", $crate::sockjs::headers::no_cache!(), "\r\n"
+            $(, $more, "\r\n")*
+        )
+    };
+}
+
+pub(super) use {lines, no_cache};
+
 /// `Cache-Control` of what must be asked for each time.
-pub const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
+pub const NO_CACHE: &str = no_cache!();
 /// How long preflights and the iframe page are good for, in seconds: a year.
 pub const AGE_SECONDS: u64 = 31_536_000;
 

@@ -42,9 +42,10 @@ impl<'a> Route<'a> {
         if rest.is_empty() || rest == "/" {
             return Some(Self::Greeting);
         }
-        let mut segments = rest.strip_prefix('/')?.split('/');
-        let (first, second, third) = (segments.next()?, segments.next(), segments.next());
-        if segments.next().is_some() {
+        let (first, behind) = cut(rest.strip_prefix('/')?);
+        let (second, behind) = behind.map(cut).unzip();
+        let (third, behind) = behind.flatten().map(cut).unzip();
+        if behind.flatten().is_some() {
             return None;
         }
         match (first, second, third) {
@@ -99,9 +100,22 @@ fn is_iframe(name: &str) -> bool {
     })
 }
 
+/// The first segment, and what follows the slash behind it.
+fn cut(path: &str) -> (&str, Option<&str>) {
+    match memchr::memchr(b'/', path.as_bytes()) {
+        Some(slash) => (path.get(..slash).unwrap_or_default(), path.get(slash + 1..)),
+        None => (path, None),
+    }
+}
+
 /// A dot would make it look like a file to proxies and caches.
 fn is_name(name: &str) -> bool {
-    (1..=NAME_BYTES).contains(&name.len()) && !name.chars().any(|c| c == '.' || c.is_control())
+    if !(1..=NAME_BYTES).contains(&name.len()) {
+        return false;
+    }
+    // All bytes are looked at, which is quicker than to stop at the first one that does not fit.
+    let plain = name.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte) & (byte != b'.'));
+    plain || !name.chars().any(|c| c == '.' || c.is_control())
 }
 
 #[cfg(test)]

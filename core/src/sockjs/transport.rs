@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::headers::lines;
 use super::route::Method;
 
 /// How a client speaks.
@@ -82,13 +83,16 @@ impl Transport {
         matches!(self, Self::HtmlFile | Self::Jsonp)
     }
 
-    /// The media type of its answer.
-    pub const fn content_type(self) -> &'static str {
+    /// The header lines of its answers that are the same for everybody.
+    pub const fn lines(self) -> &'static str {
         match self {
-            Self::Xhr | Self::XhrStreaming | Self::Jsonp => "application/javascript;charset=UTF-8",
-            Self::EventSource => "text/event-stream;charset=UTF-8",
-            Self::HtmlFile => "text/html;charset=UTF-8",
-            Self::WebSocket | Self::XhrSend | Self::JsonpSend => "text/plain;charset=UTF-8",
+            Self::WebSocket | Self::XhrSend | Self::JsonpSend => lines!("text/plain"),
+            Self::Xhr => lines!("application/javascript"),
+            Self::Jsonp => lines!("application/javascript", "X-Content-Type-Options: nosniff"),
+            // nginx would keep what streams until it is whole.
+            Self::XhrStreaming => lines!("application/javascript", "X-Accel-Buffering: no"),
+            Self::EventSource => lines!("text/event-stream", "X-Accel-Buffering: no"),
+            Self::HtmlFile => lines!("text/html", "X-Content-Type-Options: nosniff", "X-Accel-Buffering: no"),
         }
     }
 

@@ -124,15 +124,9 @@ impl Hub {
 
 /// Status and headers of an answer of a transport.
 fn answer(status: u16, transport: Transport, origin: Option<&[u8]>, cookie: Option<&str>) -> http::Response {
-    let mut response = http::Response::new(status);
-    put(&mut response, "Content-Type", transport.content_type());
-    put(&mut response, "Cache-Control", sockjs::NO_CACHE);
-    if transport.calls_back() {
-        put(&mut response, "X-Content-Type-Options", "nosniff");
-    }
-    if transport.streams() {
-        // nginx would keep it until it is whole.
-        put(&mut response, "X-Accel-Buffering", "no");
+    let mut response = http::Response::with_lines(status, transport.lines());
+    if origin.is_some() || cookie.is_some() {
+        response.reserve(TOLD_BYTES + origin.map_or(0, <[u8]>::len) + cookie.map_or(0, str::len));
     }
     allow(&mut response, origin);
     if let Some(value) = cookie {
@@ -187,4 +181,32 @@ pub(super) fn push_piece(out: &mut Vec<u8>, chunked: bool, piece: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// What is written around an origin and a cookie that are told back.
+const TOLD_BYTES: usize = 128;
 const HEX: &[u8; 16] = b"0123456789abcdef";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h20_the_lines_of_each_transport_are_headers_in_order() {
+        for transport in Transport::ALL {
+            let lines = answer(204, transport, None, None);
+            let mut headers = http::Response::new(204);
+            for (name, value) in lines.headers() {
+                headers.header(name, value).expect("a header that may be set");
+            }
+            assert_eq!(headers, lines, "nothing but headers: {}", transport.name());
+            let has = |name: &str, value: &str| lines.headers().any(|it| it == (name, value.as_bytes()));
+            assert!(has("Cache-Control", sockjs::NO_CACHE));
+            assert!(lines.headers().next().is_some_and(|(name, _)| name == "Content-Type"));
+            assert_eq!(has("X-Accel-Buffering", "no"), transport.streams(), "{}", transport.name());
+            assert_eq!(has("X-Content-Type-Options", "nosniff"), transport.calls_back(), "{}", transport.name());
+        }
+        let told = answer(200, Transport::Xhr, Some(b"http://a"), Some("b"));
+        let names: Vec<&str> = told.headers().map(|(name, _)| name).skip(2).collect();
+        let cors = ["Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Vary", "Set-Cookie"];
+        assert_eq!(names, cors);
+    }
+}

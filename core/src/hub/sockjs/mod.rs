@@ -27,8 +27,28 @@ pub(super) enum Errand {
     Info,
     /// A WebSocket that carries frames of SockJS.
     WebSocket,
-    /// To receive or to send through requests.
-    Channel(Transport),
+    /// To receive or to send through requests, for the session of this name.
+    Channel(Transport, Name),
+}
+
+/// Where a request names its session: a range of its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name {
+    start: u32,
+    end: u32,
+}
+
+impl Name {
+    /// Of the session of a [`Route::Session`], which is the end of this path.
+    fn at(path: &str, session: &str, transport: Transport) -> Self {
+        let end = path.len().saturating_sub(1 + transport.name().len());
+        // A head has no more than 2^30 bytes.
+        Self { start: end.saturating_sub(session.len()) as u32, end: end as u32 }
+    }
+
+    fn of(self, path: &str) -> Option<&str> {
+        path.get(self.start as usize..self.end as usize)
+    }
 }
 
 /// The service that a path belongs to.

@@ -6,13 +6,13 @@ use crate::config::Login;
 use crate::http::{self, Refusal};
 use crate::hub::Hub;
 use crate::session::csrf::is_same_secret;
-use crate::sockjs::{self, Route, Transport};
+use crate::sockjs::{self, Transport};
 
 impl Hub {
     /// Does what a request asks of SockJS. False: the store has to be asked first.
     pub(in crate::hub) fn run_errand(&mut self, slot: u32, errand: Errand) -> bool {
         match errand {
-            Errand::Channel(transport) => self.go_to_channel(slot, transport),
+            Errand::Channel(transport, _) => self.go_to_channel(slot, transport),
             Errand::WebSocket => {}
             Errand::Greeting | Errand::Iframe | Errand::Info => {
                 let endpoint = self.sockets.slot(slot).map(|socket| usize::from(socket.endpoint));
@@ -68,10 +68,9 @@ impl Hub {
 
     /// The name of the session that the request on this socket names.
     pub(super) fn with_name<T>(&self, slot: u32, with: impl FnOnce(&str) -> T) -> Option<T> {
-        let endpoint = usize::from(self.sockets.slot(slot)?.endpoint);
-        let prefix = &self.config.endpoints.get(endpoint)?.path;
-        match Route::of(self.pending(slot)?.request.path().get(prefix.len()..)?)? {
-            Route::Session { session, .. } => Some(with(session)),
+        let pending = self.pending(slot)?;
+        match pending.errand? {
+            Errand::Channel(_, name) => name.of(pending.request.path()).map(with),
             _ => None,
         }
     }

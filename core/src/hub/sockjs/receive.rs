@@ -32,7 +32,7 @@ impl Hub {
     /// The login of this client is alive, or none is asked for: its channel begins with the request that it came with.
     pub(in crate::hub) fn open_channel(&mut self, client: u32, slot: u32) {
         let (now, limits) = (self.now.mono, &self.config.limits);
-        let Some(super::Errand::Channel(transport)) = self.pending(slot).and_then(|pending| pending.errand) else {
+        let Some(super::Errand::Channel(transport, _)) = self.pending(slot).and_then(|pending| pending.errand) else {
             return;
         };
         if self.channel_named(slot).is_some() {
@@ -170,7 +170,7 @@ impl Hub {
         let next = self.channels.get_mut(channel).and_then(|it| it.busy.as_mut()).and_then(|busy| busy.next.take());
         self.channels.cool(channel);
         if let Some(slot) = next.and_then(|next| self.live(next))
-            && let Some(super::Errand::Channel(transport)) = self.pending(slot).and_then(|pending| pending.errand)
+            && let Some(super::Errand::Channel(transport, _)) = self.pending(slot).and_then(|pending| pending.errand)
         {
             self.go_to_channel(slot, transport);
         }

@@ -51,7 +51,7 @@ impl Hub {
                 .and_then(|busy| busy.senders.pop_front());
             let Some(socket) = next else { return self.channels.cool(channel) };
             let Some(slot) = self.live(socket) else { continue };
-            if let Some(super::Errand::Channel(transport)) = self.pending(slot).and_then(|pending| pending.errand) {
+            if let Some(super::Errand::Channel(transport, _)) = self.pending(slot).and_then(|pending| pending.errand) {
                 self.send_now(slot, channel, transport);
             }
         }

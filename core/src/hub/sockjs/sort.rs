@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
-use super::Errand;
 use super::form::{allow, origin, put};
+use super::{Errand, Name};
 use crate::config::Login;
 use crate::http::{self, Refusal, cookie};
 use crate::hub::Hub;
@@ -70,7 +70,7 @@ impl Hub {
             Route::Session { transport: Transport::WebSocket, .. } => {
                 (Some(Errand::WebSocket), Some(http::upgrade::check(request, protocols(endpoint))?))
             }
-            Route::Session { transport, .. } => {
+            Route::Session { transport, session } => {
                 if transport.calls_back()
                     && let Err(bad) = sockjs::callback(request.query())
                 {
@@ -78,7 +78,7 @@ impl Hub {
                     put(&mut response, "X-Content-Type-Options", "nosniff");
                     return Ok(Sorted::Answer(response));
                 }
-                (Some(Errand::Channel(transport)), None)
+                (Some(Errand::Channel(transport, Name::at(request.path(), session, transport))), None)
             }
         };
         if upgrade.is_some() && request.has_body() {
