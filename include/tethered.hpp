@@ -142,8 +142,21 @@ class config {
   std::unique_ptr<std::string> toml_; /* boxed, so that it stays where it is when this moves */
   std::string why_;
 
+  void trade(config &other) noexcept {
+    std::swap(config_, other.config_);
+    toml_.swap(other.toml_);
+    why_.swap(other.why_);
+  }
+
 public:
   config() noexcept { tethered_config_init(&config_, sizeof config_); }
+  /* What is moved from is the default of everything again. */
+  config(config &&other) noexcept : config() { trade(other); }
+  config &operator=(config &&other) noexcept {
+    config taken(std::move(other));
+    trade(taken);
+    return *this;
+  }
 
   /* Reads TOML, as tethered_config_parse has it; why() is what is wrong with it. */
   status parse(std::string_view toml) {
@@ -180,8 +193,12 @@ public:
   using seed = std::array<std::uint8_t, 16>;
 
   hub() noexcept = default;
-  hub(hub &&) noexcept = default;
-  hub &operator=(hub &&) noexcept = default;
+  hub(hub &&other) noexcept : hub_(std::move(other.hub_)), deadline_(std::exchange(other.deadline_, UINT64_MAX)) {}
+  hub &operator=(hub &&other) noexcept {
+    hub_ = std::move(other.hub_);
+    deadline_ = std::exchange(other.deadline_, UINT64_MAX);
+    return *this;
+  }
 
   /* Makes the hub; one that was there before is freed. */
   status open(const tethered_config *how, const seed &random, tethered_now now) noexcept {

@@ -42,11 +42,6 @@ impl Chunked {
         Self { form, close }
     }
 
-    /// For an answer that somebody else writes: its pieces go out as they are.
-    pub(crate) fn unframed(exchange: Exchange) -> Self {
-        Self { form: if exchange.head_only { Form::Nothing } else { Form::Plain }, close: true }
-    }
-
     /// Appends a piece of the body to `out`. An empty one adds nothing: as a chunk it would be the end.
     pub fn chunk(&self, out: &mut Vec<u8>, data: &[u8]) {
         match self.form {

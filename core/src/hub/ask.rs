@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::socket::{Mark, Socket};
@@ -106,26 +105,6 @@ impl Hub {
             let date = Some(self.now.wall);
             self.write(slot, |bytes| response.write(bytes, exchange, date));
         }
-    }
-
-    /// Begins an answer whose end is not known: gives its head out. The pieces of its body, and its end, are then written
-    /// as the result has them.
-    #[allow(dead_code, reason = "for transports that stream")]
-    pub(super) fn begin_stream(
-        &mut self,
-        slot: u32,
-        response: &http::Response,
-        exchange: http::Exchange,
-    ) -> http::Chunked {
-        if self.is_asked(slot) {
-            self.give_head(slot, response.clone().with_body(""), Follows::Body);
-            return http::Chunked::unframed(exchange);
-        }
-        let date = Some(self.now.wall);
-        let mut head = Vec::new();
-        let stream = http::Chunked::start(response, &mut head, exchange, date);
-        self.write(slot, |bytes| bytes.extend_from_slice(&head));
-        stream
     }
 
     /// Gives the answer to a handshake out: frames follow.

@@ -59,7 +59,7 @@ static struct {
 static size_t n_clients, batch_size;
 
 static int32_t right(int32_t status, int line) {
-  if (fine(status) < 0 && status != -4 /* no memory */) {
+  if (fine(status) < 0 && status != TETHERED_E_MEMORY) {
     tethered_log log;
     while (tethered_log_next(hub, &log, sizeof log) == 1) fprintf(stderr, "%.*s\n", (int)log.text.len, (const char *)log.text.ptr);
     failed(tethered_strerror(status), line, "a call failed");

@@ -183,6 +183,24 @@ TEST(Config, MovesWithItsTextAndDoesNotCopy) {
   EXPECT_TRUE(fine(opened.open(moved, SEED, at(0))));
 }
 
+TEST(Config, IsTheDefaultOfEverythingAgainOnceMovedFrom) {
+  tethered::config config;
+  {
+    ASSERT_TRUE(fine(config.parse("cookie = 'ID'")));
+    config->touch_ms = 7;
+    tethered::config other;
+    other = std::move(config);
+    EXPECT_EQ(view(other.get()->toml), "cookie = 'ID'");
+    EXPECT_EQ(other->touch_ms, 7U);
+  }
+  // Of the other, which is gone, it has nothing.
+  EXPECT_EQ(view(config.get()->toml), "");
+  EXPECT_NE(config->touch_ms, 7U);
+  EXPECT_TRUE(fine(config.check()));
+  hub opened;
+  EXPECT_TRUE(fine(opened.open(config, SEED, at(0))));
+}
+
 // The codecs.
 
 namespace {

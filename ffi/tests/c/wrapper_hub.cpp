@@ -177,13 +177,20 @@ TEST(Hub, MovesAndLeavesNothingBehind) {
   hub first = make(ECHO_TOML);
   accept(first);
   tethered_hub *const handle = first.get();
+  ASSERT_TRUE(fine(first.poll([](const tethered_action &) {})));
+  const auto deadline = first.deadline();
+  ASSERT_NE(deadline, UINT64_MAX);
   hub second = std::move(first);
   EXPECT_FALSE(first);
+  EXPECT_EQ(first.deadline(), UINT64_MAX);
+  EXPECT_EQ(second.deadline(), deadline);
   EXPECT_EQ(second.get(), handle);
   hub third = make(ECHO_TOML); // which is freed
   third = std::move(second);
   EXPECT_FALSE(second);
   EXPECT_EQ(second.get(), nullptr);
+  EXPECT_EQ(second.deadline(), UINT64_MAX);
+  EXPECT_EQ(third.deadline(), deadline);
   EXPECT_EQ(third.stats().sockets, 1U);
 }
 
