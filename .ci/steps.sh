@@ -125,6 +125,14 @@ step_cexamples() {
     with_csrf=$(free_port)
     start_program "$with_csrf" "$tree/chat" --listen "127.0.0.1:$with_csrf" --redis "redis://127.0.0.1:$redis" --connect-csrf
     python3 ffi/tests/examples/chat.py "$with_csrf" --connect-csrf
+    # Another node like it, and one that is the server.
+    step_build
+    local c_port=$port
+    python3 ffi/tests/examples/nodes.py "$c_port" "$with_csrf"
+    start_server --redis "redis://127.0.0.1:$redis"
+    python3 ffi/tests/examples/nodes.py "$c_port" "$port"
+    python3 ffi/tests/examples/nodes.py "$port" "$c_port"
+    port=$c_port
     [ -n "$conformance" ] || return 0
     SOCKJS_SLOW=1 SOCKJS_HEARTBEAT=2 SOCKJS_DISCONNECT_DELAY=1.5 \
         bash "$conformance/sockjs/run.sh" "http://127.0.0.1:$port"

@@ -1,5 +1,8 @@
 /* A chat: who is there, who said what to whom, and a login. All state is in memory, the sessions where the hub has them.
  *
+ * A node tells the others each coming and going at once, and every ten seconds all who are there, which makes up for what was
+ * lost on the way. Who is not heard for 35 seconds is taken for gone.
+ *
  * Forms are taken from pages of this server only: browsers say where a POST comes from, and a form has to repeat what a
  * cookie of this server says, which a page of elsewhere cannot read. Nothing need be kept for that, so it does not matter
  * which node shows the form and which one takes it. */
@@ -14,10 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BODY = 1 << 17, NAME = 256, MOST_PRESENT = 1024, TOKEN = 32 };
+enum { BODY = 1 << 17, NAME = 256, MOST_PRESENT = 1024, TOKEN = 32, HERE = 0, MOST_NODES = 257, BEAT_MS = 10000, GONE_MS = 35000 };
 
-static struct present { char name[NAME]; size_t len, connections; } present[MOST_PRESENT];
-static size_t n_present;
+static struct node { char name[NAME]; size_t len; uint64_t heard_ms; } nodes[MOST_NODES]; /* the first is this one */
+static struct present { char name[NAME]; size_t len, connections, node; } present[MOST_PRESENT];
+static size_t n_nodes = 1, n_present;
+static uint64_t next_beat_ms;
 
 static const char *const users[][2] = {{"rob", "password"}, {"luke", "password"}};
 
@@ -68,28 +73,44 @@ static const uint8_t *space(const uint8_t *p, const uint8_t *end) {
   return p;
 }
 
+/* The text of a JSON string, put at out, which has room for as many bytes. 0: it is none. */
+static int json_string(tethered_slice value, uint8_t *out, tethered_slice *text) {
+  static uint8_t one[BODY + 2];
+  size_t end = 0, count = 0;
+  if (value.len > BODY || *value.ptr != '"') return 0;
+  one[0] = '[', memcpy(one + 1, value.ptr, value.len), one[value.len + 1] = ']';
+  if (tethered_sockjs_decode(one, value.len + 2, out, &end, 1, &count) || count != 1) return 0;
+  *text = (tethered_slice){out, end};
+  return 1;
+}
+
+/* The first or next member of the JSON object that is left: its name, in quotes, and its value. 0: there are no more; negative: it
+ * is no object. */
+static int member(tethered_slice *left, int first, tethered_slice *name, tethered_slice *value) {
+  const uint8_t *end = left->ptr + left->len, *p = space(left->ptr, end), *behind;
+  int more = p < end && *p == (first ? '{' : ',');
+  if (more) p = space(p + 1, end);
+  if ((first ? more : p < end) && p < end && *p == '}') return space(p + 1, end) == end ? 0 : -1;
+  if (!more || p >= end || *p != '"' || !(behind = past(p, end))) return -1;
+  *name = (tethered_slice){p, (size_t)(behind - p)};
+  if ((p = space(behind, end)) >= end || *p != ':') return -1;
+  p = space(p + 1, end), behind = past(p, end);
+  if (!behind || behind == p) return -1;
+  *value = (tethered_slice){p, (size_t)(behind - p)};
+  *left = (tethered_slice){behind, (size_t)(end - behind)};
+  return 1;
+}
+
 /* The text of a string member of a JSON object, put at out, which has room for the object's length. 0: there is none. */
 static int json_text(tethered_slice object, const char *key, uint8_t *out, tethered_slice *text) {
-  static uint8_t one[BODY + 2];
-  const uint8_t *end = object.ptr + object.len, *p = space(object.ptr, end);
-  int found = 0;
-  if (object.len > BODY || p >= end || *p++ != '{') return 0;
-  for (;;) {
-    const uint8_t *name = space(p, end), *colon = name < end && *name == '"' ? past(name, end) : NULL;
-    if (!colon || (p = space(colon, end)) >= end || *p != ':') return 0;
-    const uint8_t *value = space(p + 1, end), *behind = past(value, end);
-    if (!behind || behind == value) return 0;
-    if ((size_t)(colon - name) == strlen(key) + 2 && !memcmp(name + 1, key, strlen(key))) {
-      size_t len = (size_t)(behind - value), ends = 0, count = 0;
-      if (*value != '"') return 0;
-      one[0] = '[', memcpy(one + 1, value, len), one[len + 1] = ']';
-      if (tethered_sockjs_decode(one, len + 2, out, &ends, 1, &count) || count != 1) return 0;
-      *text = (tethered_slice){out, ends}, found = 1;
+  tethered_slice left = object, name, value;
+  int found = 0, more;
+  for (int first = 1; (more = member(&left, first, &name, &value)) > 0; first = 0)
+    if (name.len == strlen(key) + 2 && !memcmp(name.ptr + 1, key, strlen(key))) {
+      if (!json_string(value, out, text)) return 0;
+      found = 1;
     }
-    p = space(behind, end);
-    if (p < end && *p == ',') { p++; continue; }
-    return p < end && *p == '}' && space(p + 1, end) == end && found;
-  }
+  return !more && found;
 }
 
 static const tethered_header json = {{(const uint8_t *)"content-type", 12}, {(const uint8_t *)"application/json", 16}};
@@ -131,18 +152,98 @@ static void changed(tethered_hub *hub, tethered_now now, const char *topic, teth
   tethered_publish(hub, now, (tethered_slice){NULL, 0}, slice(topic), headers, 2, json_array(&name, 1, body, sizeof body), NULL);
 }
 
-static void came_or_went(tethered_hub *hub, tethered_now now, tethered_slice name, int came) {
+static tethered_slice name_of(const struct present *p) { return (tethered_slice){(const uint8_t *)p->name, p->len}; }
+
+static size_t connections_of(size_t node, tethered_slice name) {
+  for (size_t i = 0; i < n_present; i++)
+    if (present[i].node == node && same(name_of(&present[i]), name)) return present[i].connections;
+  return 0;
+}
+
+/* So many connections somebody has at a node from now on. */
+static void set_present(size_t node, tethered_slice name, size_t connections) {
   size_t i = 0;
   if (!name.len || name.len > NAME) return;
-  while (i < n_present && !same(name, (tethered_slice){(uint8_t *)present[i].name, present[i].len})) i++;
+  while (i < n_present && !(present[i].node == node && same(name_of(&present[i]), name))) i++;
   if (i == n_present) {
-    if (!came || n_present == MOST_PRESENT) return;
+    if (!connections || n_present == MOST_PRESENT) return;
     memcpy(present[i].name, name.ptr, name.len);
-    present[i].len = name.len, present[i].connections = 0, n_present++;
+    present[i].len = name.len, present[i].node = node, n_present++;
   }
-  size_t left = came ? ++present[i].connections : --present[i].connections;
-  if (!left) present[i] = present[--n_present];
-  changed(hub, now, came ? "/topic/friends/signin" : "/topic/friends/signout", name, left);
+  present[i].connections = connections;
+  if (!connections) present[i] = present[--n_present];
+}
+
+static void forget(size_t node) {
+  for (size_t i = n_present; i-- > 0;)
+    if (present[i].node == node) present[i] = present[--n_present];
+}
+
+/* Tells the other nodes how many connections one has here, or, without a name, all. */
+static void tell(tethered_hub *hub, tethered_now now, const tethered_slice *name) {
+  static char note[MOST_PRESENT * (6 * NAME + 32) + 64];
+  static uint8_t quoted[6 * NAME + 8];
+  size_t len = (size_t)snprintf(note, sizeof note, "{\"all\":%s,\"users\":{", name ? "false" : "true"), told = 0;
+  for (size_t i = 0; i < (name ? 1 : n_present); i++) {
+    if (!name && present[i].node != HERE) continue;
+    const tethered_slice who = name ? *name : name_of(&present[i]);
+    const tethered_slice text = json_array(&who, 1, quoted, sizeof quoted); /* ["text"] without its brackets */
+    len += (size_t)snprintf(note + len, sizeof note - len, "%s%.*s:%zu", told++ ? "," : "", (int)text.len - 2,
+                            (const char *)text.ptr + 1, connections_of(HERE, who));
+  }
+  len += (size_t)snprintf(note + len, sizeof note - len, "}}");
+  tethered_announce(hub, now, (tethered_slice){(uint8_t *)note, len});
+}
+
+static void came_or_went(tethered_hub *hub, tethered_now now, tethered_slice name, int came) {
+  size_t here = connections_of(HERE, name), all = 0;
+  if (!name.len || name.len > NAME || (!came && !here)) return;
+  set_present(HERE, name, came ? here + 1 : here - 1);
+  for (size_t node = 0; node < n_nodes; node++) all += connections_of(node, name);
+  tell(hub, now, &name);
+  changed(hub, now, came ? "/topic/friends/signin" : "/topic/friends/signout", name, all);
+}
+
+/* What another node tells. */
+static void heard(tethered_hub *hub, tethered_now now, tethered_slice from, tethered_slice note) {
+  static uint8_t room[BODY];
+  tethered_slice left = note, name, value, users = {NULL, 0}, who;
+  size_t node = 1;
+  int all = 0;
+  if (!from.len || from.len > NAME || note.len > BODY) return;
+  for (int first = 1; member(&left, first, &name, &value) > 0; first = 0) {
+    if (is(name, "\"all\"")) all = is(value, "true");
+    if (is(name, "\"users\"")) users = value;
+  }
+  if (!users.len) return;
+  while (node < n_nodes && !same(from, (tethered_slice){(uint8_t *)nodes[node].name, nodes[node].len})) node++;
+  int is_new = node == n_nodes;
+  if (is_new) {
+    if (n_nodes == MOST_NODES) return;
+    memcpy(nodes[node].name, from.ptr, from.len);
+    nodes[node].len = from.len, n_nodes++;
+  }
+  nodes[node].heard_ms = now.mono_ms;
+  if (all) forget(node);
+  for (int first = 1; member(&users, first, &name, &value) > 0; first = 0) {
+    char digits[16];
+    snprintf(digits, sizeof digits, "%.*s", (int)(value.len < 9 ? value.len : 9), (const char *)value.ptr);
+    if (json_string(name, room, &who)) set_present(node, who, strtoul(digits, NULL, 10));
+  }
+  if (is_new) tell(hub, now, NULL); /* it knows nobody */
+}
+
+uint64_t chat_beat(tethered_hub *hub, tethered_now now) {
+  if (now.mono_ms < next_beat_ms) return next_beat_ms;
+  for (size_t node = n_nodes; node-- > 1;) {
+    if (now.mono_ms - nodes[node].heard_ms < GONE_MS) continue;
+    forget(node);
+    nodes[node] = nodes[--n_nodes];
+    for (size_t i = 0; i < n_present; i++)
+      if (present[i].node == n_nodes) present[i].node = node;
+  }
+  tell(hub, now, NULL);
+  return next_beat_ms = now.mono_ms + BEAT_MS;
 }
 
 static int by_name(const void *a, const void *b) {
@@ -155,11 +256,13 @@ static void list_users(tethered_hub *hub, tethered_now now, const tethered_actio
   static uint8_t body[MOST_PRESENT * (6 * NAME + 3) + 8];
   static tethered_slice names[MOST_PRESENT];
   size_t count = 0;
-  for (size_t i = 0; i < n_present; i++) {
-    tethered_slice name = {(uint8_t *)present[i].name, present[i].len};
-    if (!same(name, asker)) names[count++] = name;
-  }
+  for (size_t i = 0; i < n_present; i++)
+    if (!same(name_of(&present[i]), asker)) names[count++] = name_of(&present[i]);
   qsort(names, count, sizeof names[0], by_name);
+  size_t others = 0; /* at several nodes is there once */
+  for (size_t i = 0; i < count; i++)
+    if (!others || !same(names[others - 1], names[i])) names[others++] = names[i];
+  count = others;
   tethered_answer(hub, now, a->id, a->data, a->name, &json, 1, json_array(names, count, body, sizeof body));
 }
 
@@ -347,6 +450,7 @@ void chat_act(tethered_hub *hub, tethered_now now, const tethered_action *a) {
     if (is(a->data, "/close")) tethered_close_client(hub, now, a->id, 3000, slice("Go away!")); /* for tests of clients */
     break;
   case TETHERED_LEFT: came_or_went(hub, now, a->name, 0); break;
+  case TETHERED_ANNOUNCED: heard(hub, now, a->name, a->data); break;
   default: break;
   }
 }

@@ -10,4 +10,8 @@
 /* Handles the actions that are for an application: requests, comings and goings, messages. Others it leaves alone. */
 void chat_act(tethered_hub *hub, tethered_now now, const tethered_action *action);
 
+/* What the chat does by itself: tells the other nodes who is there, and forgets nodes that are gone. Returns when it has to be
+ * called again (mono_ms). Who has one node only need not. */
+uint64_t chat_beat(tethered_hub *hub, tethered_now now);
+
 #endif

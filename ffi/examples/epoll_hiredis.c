@@ -257,7 +257,7 @@ static void print_log(void) {
 /* Does what there is to do, and returns for how long there will be nothing, in milliseconds. */
 static int act(void) {
   tethered_action actions[BATCH];
-  uint64_t deadline = UINT64_MAX;
+  uint64_t deadline = UINT64_MAX, beat = chat_beat(hub, moment);
   int32_t count;
   while ((count = tethered_poll(hub, actions, sizeof actions[0], BATCH, &deadline)) > 0)
     for (int32_t i = 0; i < count; i++) {
@@ -276,6 +276,7 @@ static int act(void) {
   print_log();
   if (count < 0) fail("tethered_poll", count);
   uint64_t time = now().mono_ms;
+  if (beat < deadline) deadline = beat;
   for (int i = 0; i < CONNECTIONS; i++)
     if (!redis[i].context && redis[i].retry_ms < deadline) deadline = redis[i].retry_ms;
   return deadline <= time ? 0 : deadline - time > 60000 ? 60000 : (int)(deadline - time);
