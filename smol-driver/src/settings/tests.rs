@@ -409,7 +409,8 @@ fn debug_shows_no_hash() {
 /// What a hub can be told by name is told to the server by the same name, or is what the server decides.
 #[test]
 fn the_settings_of_a_hub_go_by_the_names_of_the_core() {
-    let decided = ["store", "application-prefix", "guarded", "rules", "relay", "decide", "redis-database"];
+    let decided =
+        ["store", "application-prefix", "guarded", "rules", "relay", "decide", "redis-database", "redis-attributes"];
     // A server does what Spring's applications do; a hub in somebody's program asks first.
     let other_default = ["redis-cleanup"];
     for named in tethered_core::config::named::SETTINGS {
