@@ -1,44 +1,80 @@
 //! What the C interface costs beside Rust's own door and beside wslay, in memory:
-//! `cargo bench -p tethered-benches --features peers --bench c`. Prints Markdown; with words behind `--` only the tables
+//! `cargo bench -p tethered-benches --features reserve --bench c`. Prints Markdown; with words behind `--` only the tables
 //! whose title has one of them.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use tethered_benches::feed::Feed;
 use tethered_benches::meter::cpu_time;
 use tethered_benches::peers::{c, wslay};
-use tethered_benches::wire::{Case, Kind};
-use tethered_benches::{Reads, ours, readers};
+use tethered_benches::wire::{Case, Kind, Tally, Wire};
+use tethered_benches::{Reads, ours};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wanted = |title: &str| words.is_empty() || words.iter().any(|word| title.contains(word.as_str()));
-    for chunk in CHUNKS.into_iter().filter(|_| wanted("Decode")) {
-        println!("\nDecode, reads of {} KiB:\n", chunk >> 10);
-        head();
+    for read in READS.into_iter().filter(|_| wanted("Decode")) {
+        head("Decode", read);
         for case in cases() {
-            let wire = case.wire();
-            let take = |name: &str| {
-                let found = readers(case, chunk).into_iter().find(|(it, _)| *it == name);
-                found.map(|(_, reader)| reader).expect("one of the readers")
-            };
-            let through_c = Box::new(c::Reader::new(Feed::new(&wire, chunk)));
-            row(case, [take("tethered, one buffer for all"), through_c, take("wslay")], wire.tally.bytes);
+            let (wire, chunk) = read.of(case);
+            let feed = || Feed::new(&wire, chunk);
+            let ends: Ends =
+                [&|| Box::new(ours::SharedReader::new(feed())), &|| Box::new(c::Reader::new(feed())), &|| {
+                    Box::new(wslay::Reader::new(feed()))
+                }];
+            row(case, &wire, false, ends);
         }
     }
     for (title, echoes) in [("From bytes to actions", false), ("Echo", true)].into_iter().filter(|it| wanted(it.0)) {
-        for chunk in CHUNKS {
-            println!("\n{title}, reads of {} KiB:\n", chunk >> 10);
-            head();
+        for read in READS {
+            head(title, read);
             for case in cases() {
-                let wire = case.wire();
+                let (wire, chunk) = read.of(case);
                 let feed = || Feed::new(&wire, chunk);
-                let (ours, c) = (ours::Door::new(feed(), echoes), c::Door::new(feed(), echoes));
-                let wslay: Box<dyn Reads> =
-                    if echoes { Box::new(wslay::Echo::new(feed())) } else { Box::new(wslay::Reader::new(feed())) };
-                let bytes = if echoes { wire.tally.messages * case.frame_bytes() } else { wire.tally.bytes };
-                row(case, [Box::new(ours), Box::new(c), wslay], bytes);
+                let ends: Ends = [
+                    &|| Box::new(ours::Door::new(feed(), echoes)),
+                    &|| Box::new(c::Door::new(feed(), echoes)),
+                    if echoes {
+                        &|| Box::new(wslay::Echo::new(feed()))
+                    } else {
+                        &|| Box::new(wslay::Reader::new(feed()))
+                    },
+                ];
+                row(case, &wire, echoes, ends);
             }
+        }
+    }
+}
+
+/// How much comes in at a time.
+#[derive(Clone, Copy)]
+enum Read {
+    /// So many KiB, as a server reads.
+    KiB(usize),
+    /// So many messages, whatever their size: as many as are polled at a time.
+    Messages(usize),
+}
+
+impl Read {
+    /// The frames of a case, and how many bytes of them one read gives.
+    fn of(self, case: Case) -> (Wire, usize) {
+        match self {
+            Self::KiB(kib) => (case.wire(), kib << 10),
+            Self::Messages(count) => {
+                let wire = case.wire_of(count);
+                let chunk = wire.bytes.len();
+                (wire, chunk)
+            }
+        }
+    }
+}
+
+impl Display for Read {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KiB(kib) => write!(f, "{kib} KiB"),
+            Self::Messages(count) => write!(f, "{count} messages"),
         }
     }
 }
@@ -47,26 +83,49 @@ fn cases() -> impl Iterator<Item = Case> {
     [16, 128, 1_024, 16_384].into_iter().flat_map(|size| [Kind::Binary, Kind::Ascii].map(|kind| Case { kind, size }))
 }
 
-fn head() {
+fn head(title: &str, read: Read) {
+    println!("\n{title}, reads of {read}:\n");
     println!("| message | through Rust | through C | C over Rust | wslay |");
     println!("| --- | ---: | ---: | ---: | ---: |");
 }
 
-/// Nanoseconds a message of each, what C adds, and how many times C the other is.
-fn row(case: Case, mut all: [Box<dyn Reads>; 3], bytes: u64) {
-    let mut best = [f64::INFINITY; 3];
-    for reader in &mut all {
-        let tally = reader.read();
-        assert_eq!((tally.messages, tally.bytes), (case.messages() as u64, bytes), "what was read is what was written");
-    }
-    for _ in 0..ROUNDS {
-        for (reader, best) in all.iter_mut().zip(&mut best) {
-            *best = best.min(turn(&mut **reader) / case.messages() as f64);
+/// Makes what reads through Rust, what does through C, and wslay.
+type Ends<'a> = [&'a dyn Fn() -> Box<dyn Reads>; 3];
+
+/// Nanoseconds a message of each, what C adds, and how many times C the other is. Of each the best turn is told; what C adds
+/// is the median over pairs of turns that follow each other, since what disturbs one disturbs the other.
+fn row(case: Case, wire: &Wire, echoes: bool, ends: Ends<'_>) {
+    let Tally { messages, bytes } = wire.tally;
+    let bytes = if echoes { messages * case.frame_bytes() } else { bytes };
+    let (mut best, mut added) = ([f64::INFINITY; 3], Vec::new());
+    for place in 0..PLACES {
+        // Where buffers come to lie, each by itself and towards the others, is luck, and can make a difference of more than
+        // what is measured.
+        let (mut all, mut others): ([Option<Box<dyn Reads>>; 3], _) = ([None, None, None], Vec::new());
+        let order = if place % 2 == 0 { [0, 1, 2] } else { [1, 0, 2] };
+        for at in order {
+            all[at] = Some(ends[at]());
+            others.push(vec![0_u8; (place * 5 + at) % 16 * 1_040]);
         }
+        let mut all = all.map(|end| end.expect("each was made"));
+        for at in order {
+            assert_eq!(all[at].read(), Tally { messages, bytes }, "what was read is what was written");
+            others.push(vec![0_u8; (place * 11 + at) % 16 * 272]);
+        }
+        for round in 0..ROUNDS {
+            let mut turns = [0.0; 3];
+            // Who goes first has what the others have left in the caches: they take turns at that, too.
+            for at in if round % 2 == 0 { [0, 1, 2] } else { [1, 0, 2] } {
+                turns[at] = turn(&mut *all[at]) / messages as f64;
+                best[at] = best[at].min(turns[at]);
+            }
+            added.push(turns[1] - turns[0]);
+        }
+        drop(others);
     }
-    let [rust, c, wslay] = best;
-    let kind = case.kind.name();
-    println!("| {} B {kind} | {rust:.1} | {c:.1} | {:+.1} | {wslay:.0} ({:.1}×) |", case.size, c - rust, wslay / c);
+    added.sort_by(f64::total_cmp);
+    let ([rust, c, wslay], added, kind) = (best, added[added.len() / 2], case.kind.name());
+    println!("| {} B {kind} | {rust:.1} | {c:.1} | {added:+.1} | {wslay:.0} ({:.1}×) |", case.size, wslay / c);
 }
 
 /// Nanoseconds of one run, measured over enough of them.
@@ -84,8 +143,10 @@ fn turn(reader: &mut dyn Reads) -> f64 {
     }
 }
 
-const CHUNKS: [usize; 2] = [4 << 10, 64 << 10];
-/// In each round all take their turn, and of all rounds the best counts.
-const ROUNDS: usize = 15;
+const READS: [Read; 3] = [Read::KiB(4), Read::KiB(64), Read::Messages(64)];
+/// So many times all are made anew.
+const PLACES: usize = 16;
+/// In each round of a place all take their turn.
+const ROUNDS: usize = 6;
 /// Processor time of one turn.
-const TURN: Duration = Duration::from_millis(4);
+const TURN: Duration = Duration::from_millis(2);

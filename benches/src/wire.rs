@@ -101,11 +101,16 @@ impl Case {
 
     /// The frames as a client sends them.
     pub fn wire(self) -> Wire {
+        self.wire_of(self.messages())
+    }
+
+    /// So many of them.
+    pub fn wire_of(self, messages: usize) -> Wire {
         let (payload, mut random, mut bytes) = (self.payload(), Lcg(1), Vec::new());
-        for _ in 0..self.messages() {
+        for _ in 0..messages {
             write_masked_frame(&mut bytes, true, self.kind.opcode(), random.next().to_ne_bytes(), &payload);
         }
-        let messages = self.messages() as u64;
+        let messages = messages as u64;
         Wire { bytes: bytes.into(), tally: Tally { messages, bytes: messages * self.size as u64 } }
     }
 }

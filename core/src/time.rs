@@ -49,6 +49,14 @@ impl Instant {
     }
 }
 
+/// The earlier of two of which either may not be. Asked on each turn of a loop, so not by way of iterators.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 impl UnixMillis {
     /// A wall time of so many milliseconds since 1970.
     pub const fn from_millis(ms: u64) -> Self {

@@ -209,7 +209,9 @@ pub unsafe extern "C" fn tethered_poll(
         boundary::enter(hub, "tethered_poll", |machine| {
             let mut rows = Rows::new(out, stride, capacity)?;
             let filled = machine.poll(&mut rows);
-            boundary::put(deadline_ms, machine.deadline_ms(filled == rows.capacity()));
+            if !deadline_ms.is_null() {
+                boundary::put(deadline_ms, machine.deadline_ms(filled == rows.capacity()));
+            }
             Ok(filled as i32)
         })
     };

@@ -10,7 +10,7 @@ use tethered_benches::meter::{Counting, allocations, cpu_time};
 use tethered_benches::wire::{Case, KINDS, Kind, SIZES};
 use tethered_benches::{readers, writers};
 
-#[global_allocator]
+#[cfg_attr(not(feature = "reserve"), global_allocator)]
 static ALLOCATOR: Counting = Counting;
 
 /// A read that fits the nearest cache, one that fits it with what is made from it, and one that does not.
@@ -21,6 +21,7 @@ const ROUNDS: usize = 15;
 const TURN: Duration = Duration::from_millis(4);
 
 fn main() {
+    assert!(!cfg!(feature = "reserve"), "with the feature `reserve` there is nothing to count with");
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["decode", ref sizes @ ..] => decode(&chosen(sizes)),

@@ -12,10 +12,11 @@ use tethered_core::session::Op;
 use tethered_core::session::memory::Memory;
 use tethered_core::time::Instant;
 
-#[global_allocator]
+#[cfg_attr(not(feature = "reserve"), global_allocator)]
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
+    assert!(!cfg!(feature = "reserve"), "with the feature `reserve` there is nothing to count with");
     let what = std::env::args().nth(1);
     let wanted = |name: &str| what.as_deref().is_none_or(|what| what == name);
     if wanted("fanout") {

@@ -263,7 +263,7 @@ impl Hub {
                 if self.config.session.renew.message {
                     self.renew_client(client);
                 }
-                let body = self.lend(bytes);
+                let body = self.copied(bytes);
                 let destination = self.endpoint_path(endpoint);
                 let principal = self.principal(client);
                 let id = self.client_id(client);
@@ -276,7 +276,7 @@ impl Hub {
     }
 
     /// A copy in the hub's arena, which is recycled once nobody holds it.
-    pub(super) fn lend(&mut self, bytes: &[u8]) -> Bytes {
+    pub(super) fn copied(&mut self, bytes: &[u8]) -> Bytes {
         if bytes.is_empty() {
             return Bytes::new();
         }

@@ -194,10 +194,15 @@ impl Hub {
 
     /// What it means that there is output: where the WebSocket is the embedder's it is handed out message by message.
     pub(super) fn carried(&mut self, socket: SocketId, token: u64) -> Option<Action> {
-        if self.live(socket).is_none_or(|slot| self.is_elsewhere(slot)) {
+        if self.is_handed_out(socket) {
             return self.next_message(socket, token);
         }
         Some(Action::Write { socket, token })
+    }
+
+    /// Whether its output is not for [`output`](Self::output).
+    pub(super) fn is_handed_out(&self, socket: SocketId) -> bool {
+        self.live(socket).is_none_or(|slot| self.is_elsewhere(slot))
     }
 
     fn next_message(&mut self, socket: SocketId, token: u64) -> Option<Action> {

@@ -44,7 +44,7 @@ use core::net::IpAddr;
 
 use bytes::BytesMut;
 
-use self::actions::{Actions, Queued};
+use self::actions::Actions;
 use self::addresses::Addresses;
 use self::publish::Jobs;
 use self::sessions::{Asked, Registry};
@@ -56,10 +56,11 @@ use crate::session::memory::Memory;
 use crate::session::spring::Spring;
 use crate::session::{Answer, Op};
 use crate::slab::Slab;
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, earlier};
 use crate::wheel::Wheel;
 
 pub use self::action::{Action, Change, Delivery, DeliveryKind, Ended, Request, Response};
+pub use self::actions::Loan;
 pub use self::app::{Message, Payload, To, Who};
 pub use self::ask::{Ask, Follows};
 pub use self::decide::{Handshake, Verdict};
@@ -333,14 +334,19 @@ impl Hub {
         if self.doubts.is_some() || self.drained.is_some() {
             return Some((self.now.mono, "pass"));
         }
-        let timers = [self.wheel.next_deadline(), self.registry.next_deadline(), self.channels.next_deadline()];
-        let timer = timers.into_iter().flatten().min();
-        let timer = timer.map(|at| (at, "timer"));
-        let close = self.closing.next().map(|at| (at, "close"));
-        let expiry = self.memory.as_ref().and_then(|memory| memory.next_deadline()).map(|at| (at, "session"));
-        let redis = self.spring.as_ref().and_then(|spring| spring.next_deadline()).map(|at| (at, "redis"));
-        let reply = self.overdue.front().map(|(_, at)| (*at, "reply"));
-        [timer, close, expiry, redis, reply].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let sessions = earlier(self.registry.next_deadline(), self.channels.next_deadline());
+        let mut next: Option<(Instant, &'static str)> = None;
+        let mut look = |due: Option<Instant>, what| match (due, next) {
+            (Some(due), None) => next = Some((due, what)),
+            (Some(due), Some((sooner, _))) if due < sooner => next = Some((due, what)),
+            _ => {}
+        };
+        look(earlier(self.wheel.next_deadline(), sessions), "timer");
+        look(self.closing.next(), "close");
+        look(self.memory.as_ref().and_then(|memory| memory.next_deadline()), "session");
+        look(self.spring.as_ref().and_then(|spring| spring.next_deadline()), "redis");
+        look(self.overdue.front().map(|(_, at)| *at), "reply");
+        next
     }
 
     /// Whether this socket is still there. Between an action and the call that it leads to, it may have ended.
@@ -402,21 +408,6 @@ impl Hub {
         self.hear_waiting();
         self.hear_stalled();
         self.pace_closes();
-    }
-
-    /// Takes what waits next: an action, or a receipt that is due now.
-    #[inline(always)]
-    fn take_next(&mut self) -> Option<Option<Action>> {
-        let next = self.actions.pop_front()?;
-        self.recording(record::Recorder::taken);
-        match next {
-            Queued::Action(Action::Write { socket, token }) => Some(self.carried(socket, token)),
-            Queued::Action(action) => Some(Some(action)),
-            Queued::Receipt { client, id } => {
-                self.give_receipt(client, &id);
-                Some(None)
-            }
-        }
     }
 
     fn live(&self, socket: SocketId) -> Option<u32> {

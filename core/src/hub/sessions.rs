@@ -17,7 +17,7 @@ use crate::session::life::{Ask, LONGEST_TOUCH_MS, Life, Outcome, Times};
 use crate::session::pulse::Pulse;
 use crate::session::{Answer, Cause, Detector, Op};
 use crate::slab::Slab;
-use crate::time::Instant;
+use crate::time::{Instant, earlier};
 use crate::wheel::Wheel;
 
 /// What a question to the store was about.
@@ -149,8 +149,7 @@ impl Registry {
 
     /// When the next timer fires, or the next look is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let look = self.looks.front().map(|(_, at)| *at);
-        [self.timers.next_deadline(), look].into_iter().flatten().min()
+        earlier(self.timers.next_deadline(), self.looks.front().map(|(_, at)| *at))
     }
 
     /// A touch of this session is asked for: an interval later somebody looks what came since. Each waits as long as the

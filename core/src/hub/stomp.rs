@@ -323,7 +323,7 @@ impl Hub {
     }
 
     fn deliver(&mut self, client: u32, frame: &Frame<'_>, kind: DeliveryKind, destination: &str) {
-        let body = self.lend(frame.body());
+        let body = self.copied(frame.body());
         let delivery = Delivery {
             kind,
             principal: self.principal(client),

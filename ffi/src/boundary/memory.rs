@@ -242,12 +242,12 @@ impl Rows {
         self.capacity
     }
 
-    /// The rows for the first `count` actions, in order, or all if there are not so many.
-    pub(crate) fn take(&mut self, count: usize) -> impl Iterator<Item = Row<'_>> {
-        let Self { first, stride, capacity } = *self;
+    /// The row of the `at`-th action, which is below the capacity.
+    #[inline]
+    pub(crate) fn row(&mut self, at: usize) -> Row<'_> {
+        let at = at.min(self.capacity.saturating_sub(1));
         // In bounds of the array, as `new` was promised.
-        let at = move |at| Row { row: first.wrapping_byte_add(at * stride), stride, of: PhantomData };
-        (0..count.min(capacity)).map(at)
+        Row { row: self.first.wrapping_byte_add(at * self.stride), stride: self.stride, of: PhantomData }
     }
 }
 

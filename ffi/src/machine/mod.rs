@@ -6,8 +6,8 @@ mod store;
 use tethered_core::config::Config;
 use tethered_core::http::{Refusal, Response};
 use tethered_core::hub::{
-    self as core_hub, Action, Ask, Change, Event, Full, Hub, Join, Joined, Kind, Message, Open, Payload, To, Verdict,
-    Who,
+    self as core_hub, Action, Ask, Change, Event, Full, Hub, Join, Joined, Kind, Loan, Message, Open, Payload, To,
+    Verdict, Who,
 };
 use tethered_core::ids::{ClientId, SocketId};
 use tethered_core::session::Cause;
@@ -37,8 +37,8 @@ pub(crate) struct Machine {
     choices: Choices,
     /// The time of the last call that told it.
     now: Now,
-    /// What the last poll handed out. INVARIANT: what it points to is neither moved nor dropped before the next poll, for C
-    /// holds pointers to that.
+    /// What was made for what the last poll handed out. INVARIANT: neither this nor what the hub has lent is dropped before
+    /// the next poll, for C holds pointers to what they point to.
     lent: Lent,
     /// Room for what several sockets took.
     taken: Vec<(SocketId, usize)>,
@@ -172,45 +172,35 @@ impl Machine {
     /// Takes back what was lent, and lends the next actions in these rows. Answers how many.
     pub(crate) fn poll(&mut self, rows: &mut Rows) -> usize {
         self.lent.clear();
-        while self.lent.len() < rows.capacity() {
-            let Some(action) = self.hub.poll() else {
+        self.hub.take_back();
+        let mut filled = 0;
+        while filled < rows.capacity() {
+            let Some(loan) = self.hub.lend() else {
                 self.unpolled = 0;
                 break;
             };
-            match &action {
-                Action::Request { socket, .. } if !self.choices.requests => {
+            match loan {
+                Loan::Lent(_, Action::Request { socket, .. }) if !self.choices.requests => {
                     let socket = *socket;
                     self.not_found(socket);
+                    continue;
                 }
-                Action::Ended(_) | Action::Alarm(_) => self.note(&action),
-                Action::Close { .. } => {
-                    boundary::relieve();
-                    self.lent.push(action);
+                Loan::Lent(_, action @ (Action::Ended(_) | Action::Alarm(_))) => {
+                    note(&mut self.log, action);
+                    continue;
                 }
-                _ => self.lent.push(action),
+                Loan::Lent(at, action) => {
+                    if matches!(action, Action::Close { .. }) {
+                        boundary::relieve();
+                    }
+                    self.lent.show(at, action, rows.row(filled));
+                }
+                Loan::Given(action) => self.lent.keep(action, rows.row(filled)),
             }
+            filled += 1;
         }
-        let filled = self.lent.len();
         self.handed += filled as u64;
-        self.lent.show(rows);
         filled
-    }
-
-    /// Writes a line of the log for what is one, and no more.
-    #[cold]
-    fn note(&mut self, action: &Action) {
-        match action {
-            Action::Ended(ended) => {
-                let session = str::from_utf8(&ended.session).unwrap_or_default();
-                let (cause, detector) = (ended.cause.as_str(), ended.detector.as_str());
-                let (late, sockets) = (ended.late_ms, ended.sockets);
-                let line =
-                    format!("session {session} ended: {cause}, found by {detector} {late} ms late, {sockets} sockets");
-                self.log.push(Level::Info, line);
-            }
-            Action::Alarm(alarm) => self.log.push(Level::Warn, alarm.to_string()),
-            _ => {}
-        }
     }
 
     /// When the next tick is due, in milliseconds; after a poll that gave `full`, its whole array, at once.
@@ -291,7 +281,7 @@ impl Machine {
             clients: stats.clients,
             sessions: stats.sessions,
             buffered_bytes: stats.buffered_bytes,
-            lent_bytes: self.lent.bytes() as u64,
+            lent_bytes: self.lent.bytes(&self.hub) as u64,
             actions: self.handed,
             opened: stats.opened,
             closed: stats.closed,
@@ -356,6 +346,23 @@ impl Machine {
     fn not_found(&mut self, socket: SocketId) {
         let response = core_hub::Response { http: Response::from(Refusal::NotFound), session: Change::Keep };
         self.hub.respond(self.now, socket, response);
+    }
+}
+
+/// Writes a line of the log for what is one, and no more.
+#[cold]
+fn note(log: &mut Log, action: &Action) {
+    match action {
+        Action::Ended(ended) => {
+            let session = str::from_utf8(&ended.session).unwrap_or_default();
+            let (cause, detector) = (ended.cause.as_str(), ended.detector.as_str());
+            let (late, sockets) = (ended.late_ms, ended.sockets);
+            let line =
+                format!("session {session} ended: {cause}, found by {detector} {late} ms late, {sockets} sockets");
+            log.push(Level::Info, line);
+        }
+        Action::Alarm(alarm) => log.push(Level::Warn, alarm.to_string()),
+        _ => {}
     }
 }
 

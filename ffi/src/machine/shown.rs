@@ -8,7 +8,7 @@ use tethered_core::ids::{CallId, ClientId, SocketId};
 use tethered_core::redis::Connection;
 use tethered_core::session::{Cause, Op};
 
-use crate::boundary::{Arguments, Headers, Row, Rows};
+use crate::boundary::{Arguments, Headers, Row};
 use crate::kinds::tethered_action_kind::{self, *};
 use crate::kinds::tethered_cause::{self, *};
 use crate::kinds::tethered_connection::*;
@@ -17,12 +17,12 @@ use crate::kinds::tethered_message_kind::*;
 use crate::kinds::tethered_peer_flags::TETHERED_PEER_SECURE;
 use crate::types::{tethered_action, tethered_request, tethered_slice};
 
-/// The actions that C has, and what was made for them.
+/// What was made for the actions that C has, which themselves lie in the hub.
 #[derive(Debug, Default)]
 pub(super) struct Lent {
-    actions: Vec<Action>,
-    /// By the place of the action, in order. Apart, since there is none for most: what is not there need not be moved,
-    /// looked at and dropped with each message.
+    /// Those that are nowhere else.
+    given: Vec<Action>,
+    /// By the action's number, in order. There is none for most.
     made: Vec<(usize, Made)>,
 }
 
@@ -46,24 +46,11 @@ impl Made {
 }
 
 impl Lent {
-    /// Takes all back.
-    pub(super) fn clear(&mut self) {
-        self.actions.clear();
-        self.made.clear();
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.actions.len()
-    }
-
+    /// Drops all of it.
     #[inline]
-    pub(super) fn push(&mut self, action: Action) {
-        if matches!(action, Action::Redis { .. } | Action::Session { .. })
-            && let Some(made) = Made::of(&action)
-        {
-            self.made.push((self.actions.len(), made));
-        }
-        self.actions.push(action);
+    pub(super) fn clear(&mut self) {
+        self.given.clear();
+        self.made.clear();
     }
 
     fn made(&self, at: usize) -> Option<&Made> {
@@ -72,40 +59,47 @@ impl Lent {
     }
 
     /// Bytes that are lent.
-    pub(super) fn bytes(&self) -> usize {
-        let actions = self.actions.iter().map(|action| size_of::<Action>() + data_bytes(action)).sum::<usize>();
+    pub(super) fn bytes(&self, hub: &Hub) -> usize {
+        let actions = hub.all_lent().chain(&self.given).map(|action| size_of::<Action>() + data_bytes(action));
         let made = self.made.iter().map(|(_, made)| size_of::<(usize, Made)>() + made.arguments.bytes());
-        actions + made.sum::<usize>()
+        actions.sum::<usize>() + made.sum::<usize>()
     }
 
-    /// Shows them in these rows. What there is very much of is made where it goes: to be moved there costs as much again.
-    pub(super) fn show(&self, rows: &mut Rows) {
-        for ((at, action), row) in self.actions.iter().enumerate().zip(rows.take(self.len())) {
-            match action {
-                Action::Deliver { client, token, delivery }
-                    if !matches!(delivery.kind, DeliveryKind::Subscribe { .. }) =>
-                {
-                    row.write(tethered_action {
-                        flags: delivery_kind(delivery) as u32,
-                        data: tethered_slice::lend(&delivery.body),
-                        name: lend(&delivery.destination),
-                        details: at as u64 + 1,
-                        ..of_client(TETHERED_DELIVER, *client, *token)
-                    });
-                }
-                _ => self.show_other(at, action, row),
+    /// Shows an action that the hub lends in its row. What there is very much of is made where it goes: to be moved there
+    /// costs as much again.
+    #[inline]
+    pub(super) fn show(&mut self, at: usize, action: &Action, row: Row<'_>) {
+        match action {
+            Action::Deliver { client, token, delivery } if !matches!(delivery.kind, DeliveryKind::Subscribe { .. }) => {
+                row.write(tethered_action {
+                    flags: delivery_kind(delivery) as u32,
+                    data: tethered_slice::lend(&delivery.body),
+                    name: lend(&delivery.destination),
+                    details: at as u64 + 1,
+                    ..of_client(TETHERED_DELIVER, *client, *token)
+                });
             }
+            _ => self.show_other(at, action, row),
         }
     }
 
     #[inline(never)]
-    fn show_other(&self, at: usize, action: &Action, row: Row<'_>) {
+    fn show_other(&mut self, at: usize, action: &Action, row: Row<'_>) {
+        if let Some(made) = Made::of(action) {
+            self.made.push((at, made));
+        }
         row.write(self.shown(at, action));
     }
 
-    /// The `at`-th of its batch, from 0.
+    /// Shows an action that the hub has given away, and keeps it. It has no details.
+    pub(super) fn keep(&mut self, action: Action, row: Row<'_>) {
+        row.write(tethered_action { details: 0, ..self.shown(usize::MAX, &action) });
+        self.given.push(action);
+    }
+
+    /// The one of this number.
     fn shown(&self, at: usize, action: &Action) -> tethered_action {
-        let details = at as u64 + 1;
+        let details = (at as u64).wrapping_add(1);
         let text =
             |text: &Option<_>| text.as_ref().map_or(tethered_slice::EMPTY, |text: &std::sync::Arc<str>| lend(text));
         let called = |kind: tethered_action_kind, call: Option<CallId>, flags: u32| {
@@ -207,9 +201,9 @@ impl Lent {
         }
     }
 
-    /// All that is known of the `at`-th, if there is one. What is lent for that lives as long as the action.
+    /// All that is known of the one of this number, if there is one. What is lent for that lives as long as the action.
     pub(super) fn details(&mut self, hub: &Hub, at: usize) -> Option<tethered_request> {
-        let action = self.actions.get(at)?;
+        let action = hub.lent(at)?;
         let mut attributes = None;
         let (mut shown, headers) = match action {
             Action::Request { token, request, .. } => {

@@ -19,7 +19,7 @@ use super::keys::{Digits, MINUTE_MS, is_id, on_key};
 use super::values::{read_member, write_text};
 use super::{Purpose, Spring, record};
 use crate::redis::{Command, Connection, Item, Reply};
-use crate::time::Instant;
+use crate::time::{Instant, earlier};
 
 /// How far the job is.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ pub(super) enum Step {
 
 impl Cleaner {
     pub(super) fn due(&self) -> Option<Instant> {
-        [self.next, self.run.as_ref().map(|run| run.due)].into_iter().flatten().min()
+        earlier(self.next, self.run.as_ref().map(|run| run.due))
     }
 }
 

@@ -73,7 +73,7 @@ use super::Answer;
 use crate::ids::CallId;
 use crate::redis::{Command, Connection, Item, Keyevent, Reply};
 use crate::slab::Slab;
-use crate::time::Instant;
+use crate::time::{Instant, earlier};
 use crate::wheel::Wheel;
 
 /// What comes out of [`Spring`].
@@ -311,8 +311,7 @@ impl Spring {
 
     /// When [`tick`](Self::tick) has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let timers = [self.link.due(), self.cleaner.due(), self.queues.due()];
-        timers.into_iter().flatten().chain(self.wheel.next_deadline()).min()
+        earlier(earlier(self.link.due(), self.cleaner.due()), earlier(self.queues.due(), self.wheel.next_deadline()))
     }
 
     /// What comes next.
