@@ -151,7 +151,8 @@ impl Door {
     /// # Panics
     /// If the hub cannot be set up like this.
     pub fn new(feed: Feed, echoes: bool) -> Self {
-        let endpoint = Endpoint { message_bytes: Some(MESSAGE_MAX as u64), ..Endpoint::raw("/") };
+        let endpoint =
+            Endpoint { message_bytes: Some(MESSAGE_MAX as u64), out_bytes: Some(MESSAGE_MAX), ..Endpoint::raw("/") };
         let config = Config { endpoints: vec![endpoint], ..Config::default() };
         let mut hub = Hub::new(config, [7; 16], now()).expect("a configuration");
         let socket = hub.open(now(), Open { token: 0, address: None, secure: false }).expect("room");

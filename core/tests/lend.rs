@@ -138,8 +138,7 @@ fn who_polls_takes_back_what_was_lent() {
 fn a_receipt_does_not_wait_for_what_the_application_was_lent() {
     let mut hub = hub();
     let socket = hub.open(now(), Open { token: 9, address: None, secure: false }).expect("there is room");
-    let mut receives =
-        |hub: &mut Hub, mut bytes: Vec<u8>| hub.handle(now(), Event::Received { socket, bytes: &mut bytes });
+    let receives = |hub: &mut Hub, mut bytes: Vec<u8>| hub.handle(now(), Event::Received { socket, bytes: &mut bytes });
     receives(&mut hub, UPGRADE.replace("/echo", "/open").into_bytes());
     receives(&mut hub, wire::text(wire::stomp("CONNECT", &[("accept-version", "1.2"), ("host", "h")], b"")));
     receives(&mut hub, wire::text(wire::stomp("SEND", &[("destination", "/app/x")], b"1")));

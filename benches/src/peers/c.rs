@@ -76,7 +76,9 @@ impl Door {
     /// # Panics
     /// If the hub cannot be set up like this.
     pub fn new(feed: Feed, echoes: bool) -> Self {
-        let toml = format!("[[endpoint]]\npath = '/'\nprotocol = 'raw'\nmax-message = '{}MiB'\n", MESSAGE_MAX >> 20);
+        let max = MESSAGE_MAX >> 20;
+        let toml =
+            format!("[[endpoint]]\npath = '/'\nprotocol = 'raw'\nmax-message = '{max}MiB'\nmax-unsent = '{max}MiB'\n");
         let (mut hub, mut socket, buffer) = (ptr::null_mut(), 0, vec![0; feed.chunk()]);
         // SAFETY: a configuration of zeros is the default of everything.
         let mut config: tethered_config = unsafe { std::mem::zeroed() };

@@ -116,6 +116,10 @@ impl Hub {
 
     /// Whether more than half of the bytes that may wait for this client do: OUT_BYTES. At all of them it is closed.
     pub fn is_pressed(&self, client: ClientId) -> bool {
+        // Asked after each send: where all together have no more, nobody has.
+        if self.buffered <= self.least_unsent / 2 {
+            return false;
+        }
         let Some(it) = self.clients.get(client.slot(), client.generation()) else { return false };
         let unsent = self.live(it.socket).and_then(|slot| self.sockets.slot(slot)).map_or(0, |at| at.unsent());
         unsent > self.most_unsent(it.endpoint) / 2

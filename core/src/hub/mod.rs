@@ -112,6 +112,8 @@ pub struct Hub {
     /// How far a drain has come.
     drained: Option<u32>,
     buffered: usize,
+    /// The least of what may wait for a peer, over all endpoints.
+    least_unsent: usize,
     /// Sockets that took all there was, while it is being said what others took.
     emptied: VecDeque<SocketId>,
     notices_on: bool,
@@ -157,7 +159,7 @@ impl Hub {
         };
         let spring = redis::spring(&config, seed, now.mono);
         let mut random = crate::random::Random::new(seed);
-        let limits = &config.limits;
+        let (limits, endpoints) = (&config.limits, config.endpoints.iter());
         Ok(Self {
             closing: closing::Pacer::new(config.limits.close_rate, now.mono),
             now,
@@ -184,6 +186,7 @@ impl Hub {
             published: 0,
             drained: None,
             buffered: 0,
+            least_unsent: endpoints.filter_map(|endpoint| endpoint.out_bytes).fold(limits.out_bytes, usize::min),
             emptied: VecDeque::new(),
             notices_on: config.store == Store::Memory,
             doubts: None,
