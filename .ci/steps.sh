@@ -52,6 +52,7 @@ step_fmt() {
 step_clippy() {
     cargo clippy --locked --workspace --all-targets -- -D warnings
     cargo clippy --locked -p tethered-benches --features peers --all-targets -- -D warnings
+    cargo clippy --locked -p tethered-benches --features reserve --bins --bench c --bench echo -- -D warnings
     cargo clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
     cargo clippy --manifest-path fuzz/Cargo.toml --all-targets --features libfuzzer -- -D warnings
 }

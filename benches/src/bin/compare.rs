@@ -11,6 +11,7 @@ use tethered_benches::wire::{Case, KINDS, Kind, SIZES};
 use tethered_benches::{readers, writers};
 
 #[cfg_attr(not(feature = "reserve"), global_allocator)]
+#[cfg_attr(feature = "reserve", expect(dead_code, reason = "the place is taken"))]
 static ALLOCATOR: Counting = Counting;
 
 /// A read that fits the nearest cache, one that fits it with what is made from it, and one that does not.

@@ -13,6 +13,7 @@ use tethered_core::session::memory::Memory;
 use tethered_core::time::Instant;
 
 #[cfg_attr(not(feature = "reserve"), global_allocator)]
+#[cfg_attr(feature = "reserve", expect(dead_code, reason = "the place is taken"))]
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
