@@ -31,7 +31,7 @@ pub unsafe extern "C" fn tethered_send(
     data: tethered_slice,
 ) -> tethered_status {
     // SAFETY: the header asks for a hub, and `data.len` bytes at `data.ptr` that nobody writes meanwhile. If they are lent
-    // they lie in what the machine keeps for C, which it neither moves nor changes here.
+    // they lie behind actions that the hub has lent, and neither drops nor changes before the next poll.
     status(unsafe {
         boundary::enter(hub, "tethered_send", |machine| {
             boundary::afford(data.len)?;
