@@ -150,6 +150,21 @@ fn a_receipt_does_not_wait_for_what_the_application_was_lent() {
     assert!(String::from_utf8_lossy(&output).contains("RECEIPT"), "{:?}", String::from_utf8_lossy(&output));
 }
 
+#[test]
+fn once_a_receipt_was_given_on_the_way_the_next_one_does_not_wait() {
+    let mut hub = hub();
+    let socket = hub.open(now(), Open { token: 9, address: None, secure: false }).expect("there is room");
+    let receives = |hub: &mut Hub, mut bytes: Vec<u8>| hub.handle(now(), Event::Received { socket, bytes: &mut bytes });
+    receives(&mut hub, UPGRADE.replace("/echo", "/open").into_bytes());
+    receives(&mut hub, wire::text(wire::stomp("CONNECT", &[("accept-version", "1.2"), ("host", "h")], b"")));
+    receives(&mut hub, wire::text(wire::stomp("SEND", &[("destination", "/app/x"), ("receipt", "first")], b"1")));
+    while hub.lend().is_some() {}
+    receives(&mut hub, wire::text(wire::stomp("SEND", &[("destination", "/topic/a"), ("receipt", "second")], b"2")));
+    let output: Vec<u8> = hub.output(socket).flatten().copied().collect();
+    let output = String::from_utf8_lossy(&output);
+    assert!(output.contains("receipt-id:first") && output.contains("receipt-id:second"), "{output:?}");
+}
+
 /// Opens a WebSocket for raw messages.
 const UPGRADE: &str = "GET /echo HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
