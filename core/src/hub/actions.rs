@@ -4,32 +4,44 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::{Action, Hub, record};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, SocketId};
 
 /// Actions in order, and between them the receipts for what the application was given just before: a receipt is due
 /// once the embedder comes for what follows, since by then it has dealt with that.
+///
+/// What there may be one of for each of many receivers is small, and lies in the order itself; the others lie apart, or
+/// each entry would be as large as the largest action.
 #[derive(Debug, Default)]
 pub(super) struct Actions {
-    queue: VecDeque<Queued>,
-    receipts: usize,
-    /// How many of the first are lent: they do not wait any more.
+    order: VecDeque<Next>,
+    /// Those that the order counts, behind those that are lent and do not wait any more.
+    apart: VecDeque<Action>,
+    /// How many of `apart` are lent.
     lent: usize,
+    receipts: VecDeque<(ClientId, Box<str>)>,
+    waiting: usize,
 }
 
-#[derive(Debug)]
-pub(super) enum Queued {
-    Action(Action),
-    Receipt {
-        client: ClientId,
-        id: Box<str>,
-    },
-    /// Among what is lent: nothing any more.
-    Spent,
+/// What comes next.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// [`Action::Write`].
+    Write { socket: SocketId, token: u64 },
+    /// So many actions that lie apart; at least one.
+    Apart(usize),
+    Receipt,
 }
 
 /// What [`Hub::lend`] gives.
 #[derive(Debug)]
 pub enum Loan<'a> {
+    /// [`Action::Write`]: there is no more to it than this.
+    Write {
+        /// The socket.
+        socket: SocketId,
+        /// The embedder's token.
+        token: u64,
+    },
     /// The action stays in the hub, which knows it by this number until it is taken back.
     Lent(usize, &'a Action),
     /// The action was made just now and is nowhere else.
@@ -37,111 +49,89 @@ pub enum Loan<'a> {
 }
 
 impl Actions {
+    #[inline]
     pub(super) fn push_back(&mut self, action: Action) {
-        self.queue.push_back(Queued::Action(action));
+        self.waiting += 1;
+        self.apart.push_back(action);
+        if let Some(Next::Apart(count)) = self.order.back_mut() {
+            *count += 1;
+        } else {
+            self.order.push_back(Next::Apart(1));
+        }
+    }
+
+    /// [`Action::Write`].
+    #[inline]
+    pub(super) fn push_write(&mut self, socket: SocketId, token: u64) {
+        self.waiting += 1;
+        self.order.push_back(Next::Write { socket, token });
+    }
+
+    /// The write that was taken last is not done yet after all.
+    pub(super) fn push_write_front(&mut self, socket: SocketId, token: u64) {
+        self.waiting += 1;
+        self.order.push_front(Next::Write { socket, token });
+    }
+
+    pub(super) fn push_receipt(&mut self, client: ClientId, id: &str) {
+        self.waiting += 1;
+        self.receipts.push_back((client, Box::from(id)));
+        self.order.push_back(Next::Receipt);
     }
 
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.queue.len() - self.lent
+        self.waiting
     }
 
-    /// What was taken last is not done yet after all.
-    pub(super) fn push_front(&mut self, action: Action) {
-        let action = Queued::Action(action);
-        let spent = self.lent.checked_sub(1).and_then(|last| self.queue.get_mut(last));
-        if let Some(spent @ Queued::Spent) = spent {
-            *spent = action;
-            self.lent -= 1;
-        } else {
-            self.queue.insert(self.lent, action);
-        }
-    }
-
-    pub(super) fn push_receipt(&mut self, client: ClientId, id: &str) {
-        self.receipts += 1;
-        self.queue.push_back(Queued::Receipt { client, id: Box::from(id) });
-    }
-
+    /// Takes what comes next out of the order. An action that lies apart still does.
     #[inline]
-    pub(super) fn pop_front(&mut self) -> Option<Queued> {
-        if self.lent > 0 {
-            self.take_back_first();
-        }
-        let queued = self.queue.pop_front();
-        self.receipts -= usize::from(matches!(queued, Some(Queued::Receipt { .. })));
-        queued
-    }
-
-    /// The next one, where it is.
-    #[inline]
-    fn next(&self) -> Option<&Queued> {
-        self.queue.get(self.lent)
-    }
-
-    /// Lends the next one where it is.
-    #[inline]
-    fn lend(&mut self) -> Option<(usize, &Action)> {
-        let at = self.lent;
-        match self.queue.get(at) {
-            Some(Queued::Action(action)) => {
-                self.lent += 1;
-                Some((at, action))
+    fn advance(&mut self) -> Option<Next> {
+        let next = match self.order.front_mut()? {
+            Next::Apart(count) if *count > 1 => {
+                *count -= 1;
+                Next::Apart(1)
             }
-            _ => None,
-        }
-    }
-
-    /// Takes the next one from its place among what is lent.
-    fn spend(&mut self) -> Queued {
-        let Some(next) = self.queue.get_mut(self.lent) else { return Queued::Spent };
-        let next = core::mem::replace(next, Queued::Spent);
-        self.lent += 1;
-        self.receipts -= usize::from(matches!(next, Queued::Receipt { .. }));
-        next
+            _ => self.order.pop_front()?,
+        };
+        self.waiting -= 1;
+        Some(next)
     }
 
     fn lent(&self) -> impl Iterator<Item = &Action> {
-        self.queue.iter().take(self.lent).filter_map(|queued| match queued {
-            Queued::Action(action) => Some(action),
-            Queued::Receipt { .. } | Queued::Spent => None,
-        })
+        self.apart.iter().take(self.lent)
     }
 
     fn lent_at(&self, at: usize) -> Option<&Action> {
-        match self.queue.get(at)? {
-            Queued::Action(action) if at < self.lent => Some(action),
-            _ => None,
-        }
+        self.apart.get(at).filter(|_| at < self.lent)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn take_back_first(&mut self) {
-        self.take_back();
-    }
-
+    #[inline]
     fn take_back(&mut self) {
-        let lent = core::mem::take(&mut self.lent);
-        if lent == 0 {
-            return;
+        if self.lent > 0 {
+            self.drop_lent();
         }
-        if lent == self.queue.len() {
-            self.queue.clear();
+    }
+
+    #[inline(never)]
+    fn drop_lent(&mut self) {
+        let lent = core::mem::take(&mut self.lent);
+        if lent == self.apart.len() {
+            self.apart.clear();
         } else {
-            self.queue.drain(..lent);
+            self.apart.drain(..lent);
         }
     }
 
     /// Whether what this client asked for last waits for the application.
     pub(super) fn ends_with_delivery_of(&self, client: ClientId) -> bool {
-        self.len() > 0
-            && matches!(self.queue.back(), Some(Queued::Action(Action::Deliver { client: of, .. })) if *of == client)
+        matches!(self.order.back(), Some(Next::Apart(_)))
+            && matches!(self.apart.back(), Some(Action::Deliver { client: of, .. }) if *of == client)
     }
 
     /// Whether receipts wait, behind which later ones have to stand.
     pub(super) fn has_receipts(&self) -> bool {
-        self.receipts > 0
+        !self.receipts.is_empty()
     }
 }
 
@@ -153,18 +143,23 @@ impl Hub {
     #[inline]
     pub fn lend(&mut self) -> Option<Loan<'_>> {
         loop {
-            let stays = match self.actions.next()? {
-                Queued::Action(Action::Write { socket, .. }) => !self.is_handed_out(*socket),
-                Queued::Action(_) => true,
-                Queued::Receipt { .. } | Queued::Spent => false,
-            };
+            let next = self.actions.advance()?;
             self.recording(record::Recorder::taken);
-            if stays {
-                return self.actions.lend().map(|(at, action)| Loan::Lent(at, action));
-            }
-            let next = self.actions.spend();
-            if let Some(action) = self.settled(next) {
-                return Some(Loan::Given(action));
+            match next {
+                Next::Apart(_) => {
+                    let at = self.actions.lent;
+                    self.actions.lent += 1;
+                    return self.actions.apart.get(at).map(|action| Loan::Lent(at, action));
+                }
+                Next::Write { socket, token } if !self.is_handed_out(socket) => {
+                    return Some(Loan::Write { socket, token });
+                }
+                Next::Write { socket, token } => {
+                    if let Some(action) = self.next_message(socket, token) {
+                        return Some(Loan::Given(action));
+                    }
+                }
+                Next::Receipt => self.give_next_receipt(),
             }
         }
     }
@@ -188,29 +183,22 @@ impl Hub {
     /// Takes what waits next: an action, or a receipt that is due now.
     #[inline(always)]
     pub(super) fn take_next(&mut self) -> Option<Option<Action>> {
-        let next = self.actions.pop_front()?;
+        self.actions.take_back();
+        let next = self.actions.advance()?;
         self.recording(record::Recorder::taken);
-        // Matched here and not in `settled`, for what there is most of is moved once less so.
-        match next {
-            Queued::Action(Action::Write { socket, token }) => Some(self.carried(socket, token)),
-            Queued::Action(action) => Some(Some(action)),
-            other => {
-                self.settled(other);
-                Some(None)
-            }
-        }
-    }
-
-    /// What there is to be done about what was taken.
-    fn settled(&mut self, taken: Queued) -> Option<Action> {
-        match taken {
-            Queued::Action(Action::Write { socket, token }) => self.carried(socket, token),
-            Queued::Action(action) => Some(action),
-            Queued::Receipt { client, id } => {
-                self.give_receipt(client, &id);
+        Some(match next {
+            Next::Apart(_) => self.actions.apart.pop_front(),
+            Next::Write { socket, token } => self.carried(socket, token),
+            Next::Receipt => {
+                self.give_next_receipt();
                 None
             }
-            Queued::Spent => None,
+        })
+    }
+
+    fn give_next_receipt(&mut self) {
+        if let Some((client, id)) = self.actions.receipts.pop_front() {
+            self.give_receipt(client, &id);
         }
     }
 }

@@ -205,7 +205,7 @@ impl Hub {
         self.live(socket).is_none_or(|slot| self.is_elsewhere(slot))
     }
 
-    fn next_message(&mut self, socket: SocketId, token: u64) -> Option<Action> {
+    pub(super) fn next_message(&mut self, socket: SocketId, token: u64) -> Option<Action> {
         let slot = self.live(socket)?;
         let at = self.sockets.slot(slot).filter(|at| !self.held(at))?;
         let frame = at.cold.as_ref()?.output.iter().next()?;
@@ -223,7 +223,7 @@ impl Hub {
             self.took_all(slot);
         }
         if self.sockets.get(slot, socket.generation()).is_some_and(|at| at.unsent() > 0) {
-            self.actions.push_front(Action::Write { socket, token });
+            self.actions.push_write_front(socket, token);
         }
         let kind = match head.opcode {
             ws::Opcode::Text => Kind::Text,

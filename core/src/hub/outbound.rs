@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::closing::Code;
 use super::socket::{Mark, Role};
-use super::{Action, Hub};
+use super::Hub;
 use crate::session::Cause;
 use crate::time::Instant;
 use crate::ws;
@@ -80,7 +80,7 @@ impl Hub {
         if let Some(socket) = self.sockets.slot_mut(slot) {
             socket.write_raised = true;
         }
-        self.actions.push_back(Action::Write { socket: id, token });
+        self.actions.push_write(id, token);
     }
 
     /// The output of this client is held: whoever was told to write finds nothing, and has to be told again.

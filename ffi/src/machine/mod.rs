@@ -195,6 +195,7 @@ impl Machine {
                     }
                     self.lent.show(at, action, rows.row(filled));
                 }
+                Loan::Write { socket, token } => rows.row(filled).write(shown::write(socket, token)),
                 Loan::Given(action) => self.lent.keep(action, rows.row(filled)),
             }
             filled += 1;

@@ -113,7 +113,7 @@ impl Lent {
             })
         };
         match action {
-            Action::Write { socket, token } => about(TETHERED_WRITE, *socket, *token),
+            Action::Write { socket, token } => write(*socket, *token),
             Action::Reading { socket, token, on } => {
                 tethered_action { flags: u32::from(*on), ..about(TETHERED_READING, *socket, *token) }
             }
@@ -309,6 +309,12 @@ fn of_request(http: &http::Request) -> Headers {
         Some(IpAddr::V6(address)) => Headers::new(headers, &address.octets()),
         None => Headers::new(headers, b""),
     }
+}
+
+/// [`Action::Write`], of which nothing is to be kept.
+#[inline]
+pub(super) fn write(socket: SocketId, token: u64) -> tethered_action {
+    about(TETHERED_WRITE, socket, token)
 }
 
 fn about(kind: tethered_action_kind, socket: SocketId, token: u64) -> tethered_action {
