@@ -26,7 +26,10 @@ pub(super) struct Actions {
 #[derive(Debug, Clone, Copy)]
 enum Next {
     /// [`Action::Write`].
-    Write { socket: SocketId, token: u64 },
+    Write {
+        socket: SocketId,
+        token: u64,
+    },
     /// So many actions that lie apart; at least one.
     Apart(usize),
     Receipt,

@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 
 use super::socket::{Mark, NONE, Phase, Role};
-use super::{Action, Hub, POOL};
+use super::{Action, Hub};
 use crate::ids::SocketId;
 use crate::queue::Queue;
 use crate::session::Cause;
@@ -365,10 +365,7 @@ impl Hub {
         if let Some(mut cold) = socket.cold {
             let freed = cold.output.clear() + cold.inbox.len() + cold.unfinished.len();
             self.buffered = self.buffered.saturating_sub(freed);
-            if self.pool.len() < POOL {
-                cold.reset();
-                self.pool.push(cold);
-            }
+            self.pool.give(cold);
         }
         self.addresses.leave(socket.address);
         self.stats.closed += 1;

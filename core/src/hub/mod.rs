@@ -23,6 +23,7 @@ mod inbound;
 mod join;
 mod outbound;
 mod output;
+mod pool;
 mod publish;
 pub mod record;
 mod redis;
@@ -46,6 +47,7 @@ use bytes::BytesMut;
 
 use self::actions::Actions;
 use self::addresses::Addresses;
+use self::pool::Pool;
 use self::publish::Jobs;
 use self::sessions::{Asked, Registry};
 use self::socket::{Client, Cold, Mark, NONE, Role, Socket, Under};
@@ -97,7 +99,7 @@ pub struct Hub {
     closing: closing::Pacer,
     /// Colds that are not in use.
     #[allow(clippy::vec_box, reason = "a box moves in and out of a socket whole")]
-    pool: Vec<Box<Cold>>,
+    pool: Pool,
     /// Where messages to the application are copied to.
     arena: BytesMut,
     /// Where STOMP frames to one client are put together.
@@ -180,7 +182,7 @@ impl Hub {
             addresses: Addresses::new(&seed),
             actions: Actions::default(),
             jobs: Jobs::default(),
-            pool: Vec::new(),
+            pool: Pool::new(now.mono),
             arena: BytesMut::new(),
             scratch: BytesMut::new(),
             published: 0,
@@ -388,6 +390,7 @@ impl Hub {
     fn begin(&mut self, now: Now) {
         self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
         self.fresh = false;
+        self.pool.look(self.now.mono);
         if let Some(memory) = &mut self.memory {
             memory.tick(self.now.mono);
         }
@@ -428,18 +431,16 @@ impl Hub {
     /// The socket's busy part, from the pool if it has none.
     fn cold(&mut self, slot: u32) -> Option<&mut Cold> {
         let socket = self.sockets.slot_mut(slot)?;
-        Some(socket.cold.get_or_insert_with(|| self.pool.pop().unwrap_or_default()))
+        Some(socket.cold.get_or_insert_with(|| self.pool.take()))
     }
 
     /// Gives the socket's busy part back if nothing is in it.
     fn cool(&mut self, slot: u32) {
         let Some(socket) = self.sockets.slot_mut(slot) else { return };
         if socket.cold.as_ref().is_some_and(|cold| cold.is_idle())
-            && let Some(mut cold) = socket.cold.take()
-            && self.pool.len() < POOL
+            && let Some(cold) = socket.cold.take()
         {
-            cold.reset();
-            self.pool.push(cold);
+            self.pool.give(cold);
         }
     }
 
@@ -495,9 +496,6 @@ impl Hub {
         self.registry.principal(self.under(client))
     }
 }
-
-/// How many idle busy-parts are kept.
-const POOL: usize = 1_024;
 
 #[cfg(test)]
 mod tests;

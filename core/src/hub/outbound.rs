@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::Hub;
 use super::closing::Code;
 use super::socket::{Mark, Role};
-use super::Hub;
 use crate::session::Cause;
 use crate::time::Instant;
 use crate::ws;

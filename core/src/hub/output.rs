@@ -264,6 +264,13 @@ impl Output {
         self.ends.shrink_to(KEPT_ENDS);
     }
 
+    /// Gives up its buffers, but for room for a few segments. Nothing may wait.
+    pub(crate) fn shed(&mut self) {
+        self.spare = Vec::new();
+        self.ends = VecDeque::new();
+        self.segments.shrink_to(FEW_SEGMENTS);
+    }
+
     /// Bytes that it holds while nothing waits.
     #[cfg(test)]
     pub(crate) fn room(&self) -> usize {
@@ -303,6 +310,8 @@ const SPARE_BYTES: usize = 4 * 1024;
 /// Room for so many segments, and for so many units, is kept.
 const KEPT_SEGMENTS: usize = SPARE_BYTES / size_of::<Segment>();
 const KEPT_ENDS: usize = SPARE_BYTES / size_of::<u32>();
+/// A queue of segments has room for so many when it is first needed.
+const FEW_SEGMENTS: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -232,29 +232,28 @@ impl Hub {
                 continue;
             };
             self.stats.delivered += 1;
-            let frame = match cache.find(version, wrapping, receiver.subscription) {
-                Some(frame) => frame,
+            let at = match cache.find(version, wrapping, receiver.subscription) {
+                Some(at) => at,
                 None => {
                     let message = encode(version, &mut encoded.versions);
                     let subscription = self.broker.subscription_id(receiver.subscription).unwrap_or_default();
                     let payload = payload_of(&message, version, subscription);
-                    let json = match wrapping {
-                        Wrapping::Plain => Bytes::new(),
-                        _ => cache.find(version, Wrapping::Json, receiver.subscription).unwrap_or_else(|| {
-                            let json = super::sockjs::json(&payload);
-                            cache.keep(version, Wrapping::Json, receiver.subscription, json.clone());
-                            json
-                        }),
-                    };
-                    let frame = match wrapping {
-                        Wrapping::Json => json,
-                        _ => self.wrap(wrapping, &payload, encoded.opcode, &json),
-                    };
-                    cache.keep(version, wrapping, receiver.subscription, frame.clone());
-                    frame
+                    let json = (wrapping != Wrapping::Plain).then(|| {
+                        cache.find(version, Wrapping::Json, receiver.subscription).unwrap_or_else(|| {
+                            cache.keep(version, Wrapping::Json, receiver.subscription, super::sockjs::json(&payload))
+                        })
+                    });
+                    match (wrapping, json) {
+                        (Wrapping::Json, Some(at)) => at,
+                        _ => {
+                            let json = json.map_or(&b""[..], |at| cache.frame(at));
+                            let frame = self.wrap(wrapping, &payload, encoded.opcode, json);
+                            cache.keep(version, wrapping, receiver.subscription, frame)
+                        }
+                    }
                 }
             };
-            self.put(place, &frame);
+            self.put(place, cache.frame(at));
         }
         false
     }
@@ -274,18 +273,27 @@ impl Encoded {
 }
 
 impl Cache {
-    fn find(&self, version: Version, wrapping: Wrapping, subscription: u32) -> Option<Bytes> {
-        let found = self.frames.iter().find(|(v, w, s, _)| *s == subscription && *w == wrapping && *v == version);
-        found.map(|(_, _, _, frame)| frame.clone())
+    /// Where it is, if it is kept.
+    fn find(&self, version: Version, wrapping: Wrapping, subscription: u32) -> Option<usize> {
+        self.frames.iter().position(|(v, w, s, _)| *s == subscription && *w == wrapping && *v == version)
     }
 
-    fn keep(&mut self, version: Version, wrapping: Wrapping, subscription: u32, frame: Bytes) {
+    /// Keeps a frame, in another's place if need be. Returns where.
+    fn keep(&mut self, version: Version, wrapping: Wrapping, subscription: u32, frame: Bytes) -> usize {
+        let frame = (version, wrapping, subscription, frame);
         if self.frames.len() < CACHED {
-            self.frames.push((version, wrapping, subscription, frame));
-        } else {
-            self.frames[self.next % CACHED] = (version, wrapping, subscription, frame);
-            self.next += 1;
+            self.frames.push(frame);
+            return self.frames.len() - 1;
         }
+        let at = self.next % CACHED;
+        self.frames[at] = frame;
+        self.next += 1;
+        at
+    }
+
+    /// What is kept there. Each copy is an atomic operation more, which is dear where there are many receivers.
+    fn frame(&self, at: usize) -> &Bytes {
+        &self.frames[at].3
     }
 }
 

@@ -106,6 +106,12 @@ impl Cold {
         self.request = None;
         self.token = None;
     }
+
+    /// Gives up its buffers, but for room for a message or two that others get too.
+    pub(super) fn shed(&mut self) {
+        self.inbox = Vec::new();
+        self.output.shed();
+    }
 }
 
 /// Input of which more is to come.

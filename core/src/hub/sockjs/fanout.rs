@@ -67,7 +67,7 @@ impl Hub {
         Some((Place::Queue(channel), Wrapping::Json))
     }
 
-    /// Wraps a message; `json` is it as a JSON string, unless it is wrapped as it is.
+    /// Wraps a message; `json` is it as a JSON string, unless it goes out as it is.
     pub(in crate::hub) fn wrap(&self, wrapping: Wrapping, payload: &[u8], opcode: Opcode, json: &[u8]) -> Bytes {
         if let Wrapping::Plain = wrapping {
             return ws_frame(opcode, &[payload]);

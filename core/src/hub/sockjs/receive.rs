@@ -268,7 +268,7 @@ impl Hub {
         let chunked = !asked && form.exchange.version == http::Version::Http11;
         let Some(socket) = sockets.slot_mut(slot) else { return };
         socket.close_sent |= over;
-        let cold = socket.cold.get_or_insert_with(|| pool.pop().unwrap_or_default());
+        let cold = socket.cold.get_or_insert_with(|| pool.take());
         let added = cold.output.unit(now, |out| {
             if form.transport.streams() {
                 push_piece(out, chunked, wrapped);
