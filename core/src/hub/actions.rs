@@ -138,6 +138,54 @@ impl Actions {
     }
 }
 
+impl Hub {
+    /// The next thing to be done, or `None`: wait until [`next_deadline`](Self::next_deadline) or the next event.
+    #[inline]
+    pub fn poll(&mut self) -> Option<Action> {
+        loop {
+            let next = self.take_order()?;
+            // What there is most of goes straight to where it is wanted: it is large.
+            if let Next::Apart(_) = next {
+                return self.actions.apart.pop_front();
+            }
+            if let Some(action) = self.carry_out(next) {
+                return Some(action);
+            }
+        }
+    }
+
+    /// Takes what waits next: an action, or a receipt that is due now.
+    pub(super) fn take_next(&mut self) -> Option<Option<Action>> {
+        let next = self.take_order()?;
+        Some(self.carry_out(next))
+    }
+
+    #[inline]
+    fn take_order(&mut self) -> Option<Next> {
+        self.actions.take_back();
+        let next = self.actions.advance()?;
+        self.recording(record::Recorder::taken);
+        Some(next)
+    }
+
+    fn carry_out(&mut self, next: Next) -> Option<Action> {
+        match next {
+            Next::Apart(_) => self.actions.apart.pop_front(),
+            Next::Write { socket, token } => self.carried(socket, token),
+            Next::Receipt => {
+                self.give_next_receipt();
+                None
+            }
+        }
+    }
+
+    fn give_next_receipt(&mut self) {
+        if let Some((client, id)) = self.actions.receipts.pop_front() {
+            self.give_receipt(client, &id);
+        }
+    }
+}
+
 /// Actions that stay where they are: for who hands on what they point to and works through many of them, and need not move
 /// each for that.
 impl Hub {
@@ -181,27 +229,5 @@ impl Hub {
     #[inline]
     pub fn take_back(&mut self) {
         self.actions.take_back();
-    }
-
-    /// Takes what waits next: an action, or a receipt that is due now.
-    #[inline(always)]
-    pub(super) fn take_next(&mut self) -> Option<Option<Action>> {
-        self.actions.take_back();
-        let next = self.actions.advance()?;
-        self.recording(record::Recorder::taken);
-        Some(match next {
-            Next::Apart(_) => self.actions.apart.pop_front(),
-            Next::Write { socket, token } => self.carried(socket, token),
-            Next::Receipt => {
-                self.give_next_receipt();
-                None
-            }
-        })
-    }
-
-    fn give_next_receipt(&mut self) {
-        if let Some((client, id)) = self.actions.receipts.pop_front() {
-            self.give_receipt(client, &id);
-        }
     }
 }

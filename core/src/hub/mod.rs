@@ -302,16 +302,6 @@ impl Hub {
         }
     }
 
-    /// The next thing to be done, or `None`: wait until [`next_deadline`](Self::next_deadline) or the next event.
-    #[inline]
-    pub fn poll(&mut self) -> Option<Action> {
-        loop {
-            if let Some(action) = self.take_next()? {
-                return Some(action);
-            }
-        }
-    }
-
     /// How many actions wait for [`poll`](Self::poll), at most.
     pub fn waiting(&self) -> usize {
         self.actions.len()
