@@ -52,7 +52,7 @@ fn main() {
 enum Read {
     /// So many KiB, as a server reads.
     KiB(usize),
-    /// So many messages, whatever their size: as many as are polled at a time.
+    /// So many messages, whatever their size.
     Messages(usize),
 }
 
@@ -143,9 +143,9 @@ fn turn(reader: &mut dyn Reads) -> f64 {
     }
 }
 
-const READS: [Read; 3] = [Read::KiB(4), Read::KiB(64), Read::Messages(64)];
+const READS: [Read; 4] = [Read::KiB(4), Read::KiB(64), Read::Messages(16), Read::Messages(64)];
 /// So many times all are made anew.
-const PLACES: usize = 16;
+const PLACES: usize = 64;
 /// In each round of a place all take their turn.
 const ROUNDS: usize = 6;
 /// Processor time of one turn.

@@ -81,5 +81,5 @@ const CLIENTS: usize = 100;
 /// A client that writes now and then, and one that writes much: what comes together goes in one request.
 const IN_FLIGHT: [usize; 2] = [1, 16];
 /// Each server has so many turns with each transport, in alternation.
-const TURNS: usize = 15;
+const TURNS: usize = 25;
 const TURN: Duration = Duration::from_millis(400);

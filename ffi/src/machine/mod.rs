@@ -2,6 +2,7 @@
 
 mod shown;
 mod store;
+mod watched;
 
 use tethered_core::config::Config;
 use tethered_core::http::{Refusal, Response};
@@ -16,6 +17,7 @@ use tethered_core::time::Now;
 use crate::boundary::{self, Rows};
 use crate::log::{Level, Log};
 use crate::machine::shown::Lent;
+use crate::machine::watched::Watched;
 use crate::status::Outcome;
 use crate::status::tethered_status_code::{self, *};
 use crate::status::wrong;
@@ -33,7 +35,7 @@ pub(crate) struct Choices {
 /// What a handle stands for.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    hub: Hub,
+    hub: Watched,
     choices: Choices,
     /// The time of the last call that told it.
     now: Now,
@@ -62,7 +64,7 @@ impl Machine {
         let memory = config.limits.memory;
         let hub = Hub::new(config, seed, now).map_err(|error| wrong(error.to_string()))?;
         Ok(Self {
-            hub,
+            hub: Watched::new(hub),
             choices,
             now,
             lent: Lent::default(),
@@ -173,6 +175,10 @@ impl Machine {
     pub(crate) fn poll(&mut self, rows: &mut Rows) -> usize {
         self.lent.clear();
         self.hub.take_back();
+        if self.hub.is_quiet() {
+            self.unpolled = 0;
+            return 0;
+        }
         let mut filled = 0;
         while filled < rows.capacity() {
             let Some(loan) = self.hub.lend() else {
@@ -205,11 +211,11 @@ impl Machine {
     }
 
     /// When the next tick is due, in milliseconds; after a poll that gave `full`, its whole array, at once.
-    pub(crate) fn deadline_ms(&self, full: bool) -> u64 {
+    pub(crate) fn deadline_ms(&mut self, full: bool) -> u64 {
         if full {
             return self.now.mono.as_millis();
         }
-        self.hub.next_deadline().map_or(u64::MAX, |(at, _)| at.as_millis())
+        self.hub.deadline_ms()
     }
 
     /// What is known of a lent action besides.
