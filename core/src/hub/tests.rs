@@ -172,3 +172,25 @@ fn slow_readers_of_many_frames_leave_no_room_behind_in_the_pool() {
     let more = pooled(&hub) - before;
     assert!(more <= sockets.len() * 4 * 1024, "{more} bytes more, of {busy}");
 }
+
+#[test]
+fn what_a_wide_message_needed_is_kept_for_a_while_and_then_given_up() {
+    let mut hub = Hub::new(Config::default(), [9; 16], at(0)).expect("a valid configuration");
+    let count = 1_100;
+    (0..count).for_each(|token| _ = logged_in(&mut hub, token));
+    let few = hub.pool.len();
+    let message = Message { content_type: None, headers: &[], body: b"x" };
+    hub.publish(at(1), To::Destination("/topic/x"), &message);
+    while hub.jobs.has_work() {
+        hub.handle(at(1), Event::Tick);
+    }
+    settle(&mut hub, at(1));
+    let many = hub.pool.len();
+    assert!(few < 100 && many >= count as usize, "{few} before it, {many} behind it");
+    // What it needed was needed within the first minute, and not in the second.
+    hub.handle(at(60_001), Event::Tick);
+    assert!(hub.pool.len() >= 1_050, "{}", hub.pool.len());
+    settle(&mut hub, at(60_001));
+    hub.handle(at(120_001), Event::Tick);
+    assert!(hub.pool.len() <= 1_024, "{}", hub.pool.len());
+}
