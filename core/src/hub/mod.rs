@@ -98,7 +98,6 @@ pub struct Hub {
     jobs: Jobs,
     closing: closing::Pacer,
     /// Colds that are not in use.
-    #[allow(clippy::vec_box, reason = "a box moves in and out of a socket whole")]
     pool: Pool,
     /// Where messages to the application are copied to.
     arena: BytesMut,

@@ -49,8 +49,13 @@ impl Lent {
     /// Drops all of it.
     #[inline]
     pub(super) fn clear(&mut self) {
-        self.given.clear();
-        self.made.clear();
+        // Mostly there is nothing, which is seen without a call.
+        if !self.given.is_empty() {
+            self.given.clear();
+        }
+        if !self.made.is_empty() {
+            self.made.clear();
+        }
     }
 
     fn made(&self, at: usize) -> Option<&Made> {

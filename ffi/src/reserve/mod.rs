@@ -30,9 +30,10 @@ const ENOUGH: usize = 64 << 10;
 /// Bytes of the reserve that may be used up before calls are turned away.
 const STEP: usize = 1 << 20;
 /// What is beyond stays for the calls that are under way, and for what is never turned away.
-const MOST: usize = SIZE / 2;
-/// Who brings more bytes than these is asked to wait even if no allocation has failed yet: the reserve would not last.
-const MANY: usize = 1 << 20;
+const MOST: usize = SIZE * 3 / 8;
+/// Who brings more bytes than these is asked to wait even if no allocation has failed yet: what is copied of them takes up
+/// to twice as much, and the reserve would not last. To try whether there is memory takes system calls.
+const MANY: usize = 2 << 20;
 
 /// Where this library's memory comes from.
 #[global_allocator]
