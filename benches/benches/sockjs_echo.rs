@@ -4,6 +4,7 @@
 //! the first processor, the load is this process on the second one. Words after `--` choose transports; a WebSocket is
 //! measured beside them.
 
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -34,45 +35,85 @@ fn main() -> io::Result<()> {
 struct Pair {
     server: Server,
     load: Load,
-    /// Nanoseconds a message, of each turn.
-    turns: Vec<f64>,
-    rate: f64,
 }
 
 impl Pair {
-    fn turn(&mut self) -> io::Result<()> {
+    /// What a message takes of the server's processor, in nanoseconds, and messages a second.
+    fn turn(&mut self) -> io::Result<(f64, f64)> {
         let cpu = self.server.cpu_time()?;
         let messages = self.load.run(TURN)? as f64;
-        self.turns.push((self.server.cpu_time()? - cpu).as_nanos() as f64 / messages);
-        self.rate = self.rate.max(messages / TURN.as_secs_f64());
-        Ok(())
+        let spent = (self.server.cpu_time()? - cpu).as_nanos() as f64;
+        Ok((spent / messages, messages / TURN.as_secs_f64()))
+    }
+}
+
+/// What came of one server's turns by one transport.
+#[derive(Default)]
+struct Turns {
+    /// Nanoseconds a message, of each turn of each start.
+    cpu: [Vec<f64>; STARTS],
+    rate: f64,
+}
+
+impl Turns {
+    fn best(&self) -> f64 {
+        self.cpu.iter().flatten().copied().fold(f64::MAX, f64::min)
     }
 
-    /// The median over the turns, each beside the other's of the same round: the machine is not equally quick at all times.
-    fn times(&self, other: &Self) -> f64 {
-        let mut all: Vec<f64> = self.turns.iter().zip(&other.turns).map(|(one, other)| one / other).collect();
+    /// How many times another's: the median over the starts, the least and the most. Of a start it is the median over turns,
+    /// each beside the other's of the same round, for the machine is not equally quick at all times; and a process is not as
+    /// quick as another of the same program.
+    fn times(&self, other: &Self) -> Times {
+        let mut all: Vec<f64> = self.cpu.iter().zip(&other.cpu).map(|(one, other)| median_ratio(one, other)).collect();
         all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
+        Times { median: all[all.len() / 2], least: all[0], most: all[all.len() - 1] }
+    }
+}
+
+fn median_ratio(one: &[f64], other: &[f64]) -> f64 {
+    let mut all: Vec<f64> = one.iter().zip(other).map(|(one, other)| one / other).collect();
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+struct Times {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Display for Times {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2} to {:.2})", self.median, self.least, self.most)
     }
 }
 
 fn compare(program: &Path, transports: &[Transport], in_flight: usize) -> io::Result<()> {
-    let pair = |(name, transport): (&str, Transport)| {
-        let server = Server::start(program, name)?;
-        let load = Load::connect(server.address, transport, CLIENTS, in_flight)?;
-        Ok(Pair { server, load, turns: Vec::new(), rate: 0.0 })
-    };
     let count = SOCKJS_SERVERS.len();
     let all = transports.iter().flat_map(|transport| SOCKJS_SERVERS.iter().map(|(name, _)| (*name, *transport)));
-    let mut pairs = all.clone().map(pair).collect::<io::Result<Vec<_>>>()?;
-    for _ in 0..TURNS {
-        pairs.iter_mut().try_for_each(Pair::turn)?;
+    let mut turns: Vec<Turns> = all.clone().map(|_| Turns::default()).collect();
+    for start in 0..STARTS {
+        let pair = |(name, transport): (&str, Transport)| {
+            let server = Server::start(program, name)?;
+            let load = Load::connect(server.address, transport, CLIENTS, in_flight)?;
+            Ok(Pair { server, load })
+        };
+        let mut pairs = all.clone().map(pair).collect::<io::Result<Vec<_>>>()?;
+        for turn in 0..=TURNS {
+            for (pair, turns) in pairs.iter_mut().zip(&mut turns) {
+                let (cpu, rate) = pair.turn()?;
+                // In the first one a server in JavaScript is still compiled.
+                if turn > 0 {
+                    turns.cpu[start].push(cpu);
+                    turns.rate = turns.rate.max(rate);
+                }
+            }
+        }
     }
-    for (at, (pair, (name, transport))) in pairs.iter().zip(all).enumerate() {
-        let (ours, websocket) = (pair.times(&pairs[at - at % count]), pair.times(&pairs[at % count]));
-        let best = pair.turns.iter().copied().fold(f64::MAX, f64::min);
-        let (transport, rate) = (transport.name(), pair.rate);
-        println!("| {transport} | {name} | {best:.0} | {ours:.2} | {websocket:.2} | {rate:.0} |");
+    for (at, (it, (name, transport))) in turns.iter().zip(all).enumerate() {
+        let (ours, websocket) = (it.times(&turns[at - at % count]), it.times(&turns[at % count]));
+        let (best, rate, transport) = (it.best(), it.rate, transport.name());
+        println!("| {transport} | {name} | {best:.0} | {ours} | {websocket} | {rate:.0} |");
     }
     Ok(())
 }
@@ -80,6 +121,8 @@ fn compare(program: &Path, transports: &[Transport], in_flight: usize) -> io::Re
 const CLIENTS: usize = 100;
 /// A client that writes now and then, and one that writes much: what comes together goes in one request.
 const IN_FLIGHT: [usize; 2] = [1, 16];
-/// Each server has so many turns with each transport, in alternation.
-const TURNS: usize = 25;
+/// So many times all servers are started anew.
+const STARTS: usize = 5;
+/// So many turns each server has with each transport then, in alternation.
+const TURNS: usize = 7;
 const TURN: Duration = Duration::from_millis(400);
