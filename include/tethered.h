@@ -68,10 +68,11 @@
  * MEMORY comes from malloc. What malloc does not have in the middle of a call, the call takes from a reserve of 8 MiB, which
  * the library has once for the whole process and which costs no more than addresses until then. Once 1 MiB of it is used,
  * each call that takes something on fails with TETHERED_E_MEMORY and has done nothing, until there is memory again or
- * sockets were closed. What is under way goes on: tethered_poll, tethered_sent, tethered_closed, tethered_tick,
- * tethered_reply, tethered_notice, tethered_end and the others that do not name this status never fail by it. Only if all
- * of the reserve is used as well is the process ended: by a message to far more than 10,000 clients, or the end of as many,
- * in that very moment.
+ * sockets were closed; one that brings more than 64 KiB does so from the first byte of the reserve on. What is under way
+ * goes on: tethered_poll, tethered_sent, tethered_closed, tethered_tick, tethered_reply, tethered_notice, tethered_end and
+ * the others that do not name this status never fail by it. Only if a single call needs more than the reserve in the very
+ * moment in which memory ends is the process ended: by messages that go to far more than 10,000 clients together, by the end
+ * of as many, or by more than 128 KiB of empty frames handed in at once. So read up to 64 KiB at a time, and poll in between.
  *
  * LIMITS. Everything a peer can send, hold or cost has a limit, on by default: [limits] of tethered_config_parse.
  *

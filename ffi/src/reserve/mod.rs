@@ -34,6 +34,9 @@ const MOST: usize = SIZE * 3 / 8;
 /// Who brings more bytes than these is asked to wait even if no allocation has failed yet: what is copied of them takes up
 /// to twice as much, and the reserve would not last. To try whether there is memory takes system calls.
 const MANY: usize = 2 << 20;
+/// Who brings more than these is to wait once an allocation has failed: empty frames lead to sixty times their bytes, and what
+/// is beyond `MOST` has to last for them.
+const FEW: usize = 64 << 10;
 
 /// Where this library's memory comes from.
 #[global_allocator]
@@ -86,7 +89,7 @@ impl Reserve {
             return Ok(());
         }
         let lasts =
-            bytes <= MANY && self.with_units(|units| units.count()) * UNIT <= self.allowed.load(Ordering::Relaxed);
+            bytes <= FEW && self.with_units(|units| units.count()) * UNIT <= self.allowed.load(Ordering::Relaxed);
         if lasts { Ok(()) } else { Err(TETHERED_E_MEMORY.into()) }
     }
 

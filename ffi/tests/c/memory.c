@@ -334,6 +334,57 @@ static void much_at_once(void) {
   tethered_hub_free(hub);
 }
 
+/* What a peer floods a socket with: frames of so many bytes, all of them no longer than that. */
+static uint8_t *flood(size_t payload, size_t most, size_t *len, size_t *frames) {
+  tethered_ws_head head = {.payload_len = payload, .opcode = 2, .fin = 1, .masked = 1};
+  uint8_t *bytes = calloc(1, most);
+  CHECK(bytes != NULL);
+  uint8_t bytes_of_head[14];
+  size_t n = tethered_ws_write_head(&head, bytes_of_head);
+  for (*len = *frames = 0; *len + n + payload <= most; *len += n + payload, ++*frames)
+    memcpy(bytes + *len, bytes_of_head, n);
+  return bytes;
+}
+
+static int32_t upgraded(tethered_hub *hub, uint64_t *socket);
+
+/* Memory ends, and this comes in one read: it is all taken, and none of it is lost. */
+static void flooded(size_t payload, size_t most) {
+  fail_never();
+  tethered_hub *hub = hub_of("[[endpoint]]\npath = \"/echo\"\nprotocol = \"raw\"\n");
+  uint64_t socket;
+  CHECK(upgraded(hub, &socket) == TETHERED_OK);
+  size_t len, frames, taken = 0, came = 0;
+  uint8_t *bytes = flood(payload, most, &len, &frames);
+  fail_after(0, UINT64_MAX);
+  int32_t status = tethered_received(hub, at(1), socket, bytes, len);
+  CHECK((status == TETHERED_OK || status == TETHERED_PRESSURE) && failures() > 0);
+  taken = frames;
+  free(bytes);
+  /* More than 64 KiB have to wait now, however little is used, and no more is taken than the reserve lasts for. */
+  const size_t beyond = (64 << 10) + 1;
+  bytes = calloc(1, beyond);
+  CHECK(bytes != NULL && tethered_received(hub, at(1), socket, bytes, beyond) == TETHERED_E_MEMORY);
+  free(bytes);
+  if (most > 64 << 10) most = 64 << 10;
+  size_t refusals = 0;
+  for (int turn = 0; turn < 200; turn++) {
+    bytes = flood(payload, most, &len, &frames);
+    status = tethered_received(hub, at(1), socket, bytes, len);
+    CHECK(status == TETHERED_OK || status == TETHERED_PRESSURE || status == TETHERED_E_MEMORY);
+    if (status == TETHERED_E_MEMORY) refusals++;
+    else taken += frames;
+    free(bytes);
+    tethered_action a[64];
+    int32_t n;
+    while (turn % 20 == 19 && (n = tethered_poll(hub, a, sizeof a[0], 64, NULL)) > 0)
+      for (int32_t i = 0; i < n; i++) CHECK(a[i].kind == TETHERED_DELIVER && a[i].data.len == payload), came++;
+  }
+  CHECK(came == taken && (refusals > 0 || most < 64 << 10));
+  fail_never();
+  tethered_hub_free(hub);
+}
+
 /* A process that may have no more than so much: it takes in who fits, turns the others away, and goes on. */
 static int32_t upgraded(tethered_hub *hub, uint64_t *socket) {
   tethered_peer peer = {.token = 1};
@@ -382,6 +433,13 @@ int main(int argc, char **argv) {
   if (argc < 2) as_many_as_fit();
   told_again(argc < 2 ? 1 : strtoull(argv[1], NULL, 10));
   much_at_once();
+  flooded(0, 128 << 10);
+  flooded(0, 64 << 10);
+  flooded(1, 64 << 10);
+  flooded(1000, 8 << 10);
+  flooded(125, 2 << 20);
+  flooded(16 << 10, 2 << 20);
+  flooded(33000, 2 << 20);
   puts("ok");
   return 0;
 }
