@@ -70,6 +70,12 @@ fn crowds() {
     assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/threads.c"))), b"ok\n");
 }
 
+/// Without threads, for what guards a hub is another then.
+#[test]
+fn signals() {
+    assert_eq!(run(&mut Command::new(compile("gcc", "tests/c/signals.c"))), b"ok\n");
+}
+
 /// The fuzz targets over their committed inputs and some at random. Many more run in CI with sanitizers: tests/sanitize.rs.
 #[test]
 fn the_fuzz_targets_pass_their_inputs_and_random_ones() {

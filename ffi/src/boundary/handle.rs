@@ -1,9 +1,10 @@
 //! Handles that C keeps: what they stand for, who may be inside, and where a panic stops.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::alone::alone;
 use super::panic;
 use crate::log::{Level, Log};
 use crate::machine::Machine;
@@ -206,6 +207,12 @@ fn take<H: Handle>(state: &AtomicU64, from: &[u64], to: u64) -> Outcome<u64> {
     // Looked at before it is swapped, for what is no handle may lie in memory that is not to be written.
     let mut seen = state.load(Ordering::Relaxed);
     if let Some(&before) = from.iter().find(|&&known| seen == H::MARK | known) {
+        if alone() {
+            state.store(H::MARK | to, Ordering::Relaxed);
+            // For a signal that comes while somebody is inside.
+            compiler_fence(Ordering::SeqCst);
+            return Ok(before);
+        }
         match state.compare_exchange(seen, H::MARK | to, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => return Ok(before),
             Err(now) => seen = now,

@@ -1,5 +1,6 @@
 //! Where foreign pointers become references, and where a panic stops. Nothing else in this crate casts.
 
+mod alone;
 mod handle;
 mod lent;
 mod memory;
